@@ -7,7 +7,9 @@ window.wanForms = (() => {
   const keep = (key, value) => window.wan.keep("sessionStorage", key, value);
 
   const keyTyped = () =>
-    [...document.querySelectorAll("#wan-key input, #wan-code input")].some((part) => part.value);
+    [...document.querySelectorAll("#wan-connection-key input, #wan-connection-code input")].some(
+      (part) => part.value,
+    );
 
   // What was typed outlives a reload of this browser tab, which Gradio itself does when a
   // connection was lost.

@@ -93,16 +93,6 @@ window.wanStudio = (() => {
     if (now !== title) document.title = title = now; // once: it may be translated
   }
 
-  function mark(tab, shown) {
-    const field = shown.querySelector("[data-field]")?.dataset.field.split(" ")[0];
-    const wrong = field && document.getElementById(`wan-${tab}-${field}`);
-    document
-      .querySelectorAll(`[id^="wan-${tab}-"].wan-wrong`)
-      .forEach((old) => old === wrong || old.classList.remove("wan-wrong"));
-    // At every tick: Gradio writes the class anew whenever the field changes
-    wrong?.classList.add("wan-wrong");
-  }
-
   function look(tab) {
     const shown = view(tab);
     if (!shown) return;
@@ -139,7 +129,6 @@ window.wanStudio = (() => {
       )
         location.reload();
     }
-    mark(tab, shown);
     keepMended(tab);
     tick(shown);
   }
@@ -176,17 +165,21 @@ window.wanStudio = (() => {
   function started(tab, job = "") {
     const look = () => {
       if (isLive(tab)) attach(tab);
-      if (innerWidth < 900) window.wan.scrollTo(document.getElementById(`wan-${tab}-view`));
+      if (innerWidth < 900 && !view(tab).querySelector("[data-field]"))
+        window.wan.scrollTo(document.getElementById(`wan-${tab}-view`));
     };
     setTimeout(() => when(() => shows(tab, job), look), 60);
   }
 
   // Generate, or a button that makes something anew, is gone by then: the focus goes to what came of
-  // it.
+  // it, which is the field that was refused, or the card.
   function generated(tab) {
     if (view(tab)?.dataset.state !== "IDLE") window.wanForms.newTake(tab, "");
     started(tab);
-    setTimeout(() => view(tab)?.querySelector(".wan-card")?.focus({ preventScroll: true }), 60);
+    setTimeout(() => {
+      if (window.wanFields.answered(`wan-${tab}-generate`)) return;
+      view(tab)?.querySelector(".wan-card")?.focus({ preventScroll: true });
+    }, 60);
   }
 
   // What was asked of a video is answered under the form, where Generate or the window's edge may
@@ -299,8 +292,11 @@ window.wanStudio = (() => {
   }
 
   function connect(open = !document.body.classList.contains("wan-connecting")) {
+    const panel = document.getElementById("wan-connection");
+    const inside = panel?.contains(document.activeElement);
     document.body.classList.toggle("wan-connecting", open);
-    if (open) document.querySelector("#wan-connection input")?.focus();
+    if (open) panel?.querySelector("input")?.focus();
+    else if (inside) document.querySelector(".wan-key")?.focus();
   }
 
   // Past the head of the page, to what is shown below it.
@@ -331,7 +327,7 @@ window.wanStudio = (() => {
   };
 
   function press(button, verb, job) {
-    const tab = TABS.find((one) => button.closest(`#wan-${one}-view`));
+    const tab = TABS.find((one) => button.closest(`[id^="wan-${one}-"]`));
     button.disabled = true;
     if (verb === "watch") attach(tab);
     else act(tab, verb, job);

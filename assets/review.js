@@ -317,7 +317,8 @@
       const whole = new URL(link.dataset.reviewLink, home).href;
       if (link.value !== whole) link.value = whole;
     });
-    const near = window.wan.reach(home);
+    let near = window.wan.reach(home);
+    if (near === "computer" && document.querySelector("[data-served]")) near = "served";
     document.querySelectorAll("[data-near]").forEach((note) => {
       if (note.hidden !== (note.dataset.near !== near)) note.hidden = !note.hidden;
     });

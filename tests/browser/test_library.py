@@ -641,7 +641,7 @@ def test_a_video_without_settings_says_so_and_changes_nothing(page: Page):
 def test_a_video_on_the_references_stays_a_reference(film: bytes, page: Page):
     page.get_by_role("tab", name="Reference to video").click()
     dropped(page, "#wan-reference-reference_video button", "a.mp4", film)
-    expect(page.locator(".wan-tile")).to_have_text(["character1"])
+    expect(page.locator(".wan-tile .wan-chip")).to_have_text(["character1"])
     assert page.locator("#wan-reference-prompt textarea").input_value() == ""
 
 

@@ -586,6 +586,27 @@ async def test_references_are_there_to_be_used_again(studio):
     await studio.submission.cancel(job.id, owner=OWNER)
 
 
+async def test_a_reference_has_its_name_and_a_thumbnail_for_whoever_may_see_the_job(
+    studio, tmp_path
+):
+    given = tmp_path / "Her face.png"
+    given.write_bytes(picture((640, 480)))
+    job = await studio.submission.submit(image(reference_image=given), owner=OWNER)
+    assert [one.name for one in job.references] == ["Her face.png"]
+    view, job_id, number = studio.thumbnails.name(job.id, 1).split("/")
+    assert (job_id, number) == (job.id, "1")
+    webp = await studio.thumbnails.find(view, job.id, 1, "")
+    with Image.open(io.BytesIO(webp)) as shown:
+        assert (shown.format, max(shown.size)) == ("WEBP", 160)
+    for strange in (("x" * 43, job.id, 1), (view, job.id, 2), (view, job.id, 0), (view, "é", 1)):
+        assert await studio.thumbnails.find(*strange, "") is None
+    record = await studio.library.complete_evidence(job)
+    assert not any("Her face" in part.read_text() for part in record.glob("*.json"))
+    await studio.submission.cancel(job.id, owner=OWNER)
+    await studio.library.delete(job.id, owner=OWNER)
+    assert await studio.thumbnails.find(view, job.id, 1, "") is None
+
+
 def loudness(path: Path) -> list[float]:
     """How loud the sound of a video is in each of its seconds: RMS, of 1 at most."""
     with av.open(str(path)) as container:

@@ -2,11 +2,14 @@
 running app, and the command line beside it.
 """
 
+import ast
 import asyncio
 import base64
 import contextlib
 import json
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -732,7 +735,11 @@ def test_too_many_references_are_refused_before_they_are_read(app: App):
 def test_what_is_for_callers_is_described_and_nothing_else(app: App):
     named = plain_http.get(f"{app.url}{API}/info").json()["named_endpoints"]
     assert set(named) == {"/image_to_video", "/reference_to_video", "/job", "/cancel"}
-    assert all(one["description"] for one in named.values())
+    for one in named.values():
+        assert one["description"]
+        for part in one["parameters"]:  # what the page writes of each: its label and this
+            assert part["label"] == part["parameter_name"]
+            assert part["python_type"]["description"] == part["type"]["description"] != ""
 
     async def tools() -> list[Any]:
         async with agent(app, {}) as session:
@@ -750,6 +757,33 @@ def test_what_is_for_callers_is_described_and_nothing_else(app: App):
         assert all(part.get("description") for part in one.inputSchema["properties"].values()), (
             one.name
         )
+
+
+def test_the_examples_of_a_call_work_and_carry_the_token(app: App, tmp_path: Path, capsys):
+    named = plain_http.get(f"{app.url}{API}/info").json()["named_endpoints"]
+    snippets = named["/image_to_video"]["code_snippets"]
+    shutil.copy(PICTURE, tmp_path / "picture.png")
+    python = snippets["python"].replace('"picture.png"', repr(str(tmp_path / "picture.png")))
+    exec(python, {})  # noqa: S102 - it is what people copy
+    made = ast.literal_eval(capsys.readouterr().out.splitlines()[-1])
+    assert made["state"] == "SUCCEEDED"
+    assert "." not in made["job_id"], "the token says whose it is, not the id"
+
+    words = shlex.split(
+        snippets["bash"].replace("\\\n", " ").partition("$(")[2].partition(" | ")[0]
+    )
+    headers = dict(word.split(": ", 1) for word in words if word.startswith(("X-", "Content-")))
+    called = plain_http.post(words[2], headers=headers | elsewhere(), content=words[-1])
+    event = called.json()["event_id"]
+    assert f"{API}/call/image_to_video/$EVENT_ID" in snippets["bash"]
+    answer = plain_http.get(f"{app.url}{API}/call/image_to_video/{event}", timeout=120).text
+    assert '"state": "SUCCEEDED"' in answer
+    assert (
+        f"headers: {json.dumps({'X-Wan-Token': headers['X-Wan-Token']})}"
+        in (snippets["javascript"])
+    )
+    assert "..." not in snippets["cli"]
+    assert "references=[handle_file(" in named["/reference_to_video"]["code_snippets"]["python"]
 
 
 def test_only_calls_reach_the_agents_door(app: App):

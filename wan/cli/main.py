@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from wan.domain.messages import t
 
         tell("")
-        answer = refusal(t("en", "cli_stopped"), code=FAILED)
+        key = "cli_stopped_jobless" if given[:1] == ["password"] else "cli_stopped"
+        answer = refusal(t("en", key), code=FAILED)
     except OSError as trouble:  # typer had something to print
         return report_lost_output(trouble)
     if isinstance(answer, int):  # after --help

@@ -168,7 +168,8 @@ def settle(connection: sa.Connection, ended: Job) -> None:
         else ended.amount
     )
     difference = sa.literal(cost - ended.reserved, Money())
-    for row in sorted([ended.account, person_row(ended)]):  # in the order of `lock`
+    persons = [] if ended.counts_for_person is False else [person_row(ended)]
+    for row in sorted([ended.account, *persons]):  # in the order of `lock`
         day = (ACCOUNTS.c.account == row) & (ACCOUNTS.c.budget_day == ended.budget_day)
         connection.execute(
             ACCOUNTS.update()

@@ -140,6 +140,7 @@ JOBS = Table(
     Column("currency", String(3), nullable=False),
     Column("reserved", Money),
     Column("budget_day", String(10), nullable=False),
+    Column("counts_for_person", Boolean),
     Column("address", String(64)),  # a keyed hash; who has none counts by their owner
     Column(
         "prompt_folded", Text

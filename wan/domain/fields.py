@@ -46,6 +46,10 @@ class RequestField:
     """Key of the text in its empty control."""
     folded: bool = True
     """Whether the form makes its control from this row, under "More"; else the tab makes one."""
+    by_prompt: bool = False
+    """Whether the form makes its control from this row, under the prompt."""
+    note: str = ""
+    """Key of the sentence that its control has below it, on what it means."""
     compared: bool = True
     """Whether a comparison shows it."""
     option: bool = True
@@ -199,9 +203,12 @@ FIELDS = (  # in the order of the page
     ),
     RequestField(
         name="prompt_extend",
-        about="Whether the service may enhance the prompt.",
+        about="Whether the service rewrites the prompt in more detail before it generates.",
         only="image",
         default=True,
+        folded=False,
+        by_prompt=True,
+        note="prompt_extend_note",
         option=False,
     ),
     RequestField(

@@ -72,6 +72,8 @@ class Reference:
     """"image", "video" or "audio"."""
     url: str = ""
     """http(s) URL, where one was given instead of a file; then everything below is empty."""
+    name: str = ""
+    """What the file was called, for its owner; "" where nobody knows."""
     sha256: str = ""
     """Of the bytes as they were given."""
     key: str = ""
@@ -179,6 +181,8 @@ class Job:
     """
     budget_day: str = ""
     """The UTC day whose budget holds the reservation; "" where none was made."""
+    counts_for_person: bool | None = None
+    """Whether its owner's own budget holds it too; None in rows of an earlier version."""
 
     @property
     def live(self) -> bool:

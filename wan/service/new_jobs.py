@@ -114,6 +114,7 @@ class NewJobs:
             budget_day=datetime.fromtimestamp(now, UTC).date().isoformat()
             if permission.is_limited
             else "",
+            counts_for_person=permission.budget_per_person is not None,
             due_at=now,
             created_at=now,
             state_at=now,

@@ -31,6 +31,7 @@ from wan.service.reviews import Reviews
 from wan.service.runner import Runner
 from wan.service.stores import Stores, open_stores
 from wan.service.submission import Submission
+from wan.service.thumbnails import Thumbnails
 from wan.service.watching import Watching
 from wan.storage.uploads import UploadFolder, default_folder
 
@@ -50,6 +51,7 @@ class _Parts:
     exports: Exports
     reviews: Reviews
     submission: Submission
+    thumbnails: Thumbnails
     watching: Watching
 
 
@@ -116,6 +118,11 @@ class Studio:
     def submission(self) -> Submission:
         """What jobs cost, and how they are submitted, retried and cancelled."""
         return self._open_parts.submission
+
+    @property
+    def thumbnails(self) -> Thumbnails:
+        """Small pictures of what jobs were made from."""
+        return self._open_parts.thumbnails
 
     @property
     def watching(self) -> Watching:
@@ -210,6 +217,7 @@ class Studio:
             exports=Exports(stores.storage, library),
             reviews=Reviews(stores.database, stores.storage, self.uploads, clock, changes.notify),
             submission=submission,
+            thumbnails=Thumbnails(stores.storage, library, access.owners),
             watching=Watching(stores.database, library, keys, runner, changes, clock),
         )
 

@@ -205,7 +205,7 @@ def _reference_entries(job: Job) -> list[dict[str, Any]]:
     known = []
     for number, one in enumerate(job.references, 1):
         about = asdict(one) | {"url": strip_query(one.url)}
-        del about["sent_key"], about["key"]
+        del about["sent_key"], about["key"], about["name"]  # a person's own
         known.append(
             {
                 "number": number,

@@ -114,8 +114,8 @@ def _add_form(
             elem_id=element_id(TAB, "url"),
             max_lines=1,
         ),
-        "prompt": form_fields.add_prompt(language, TAB),
     }
+    fields |= form_fields.add_prompt(language, TAB)
     with gr.Row(elem_classes="wan-pair"):
         fields["duration"] = form_fields.add_duration(language, TAB, _MODEL)
         fields["size"] = form_fields.add_size(language, TAB, _MODEL, own_shape=True)
@@ -255,7 +255,7 @@ def _wire_sound(language: Language, studio: Studio, fields: dict[str, Any], note
             )
             return sound_hint(language, found.seconds, found.adjustments)
         except (InvalidInput, StorageUnavailable, Crowded) as error:
-            return refusal(language, error.message)
+            return refusal(language, error.message, "reference_audio")
         except Overtaken:
             return gr.skip()  # another has been chosen meanwhile
 

@@ -228,7 +228,14 @@ class Library:
         place = await self._studio.library.find_place(
             event.job, owner=caller.owner, **read_asked(asked)
         )
-        return html.show_job(self._language, event, note, place, kept=kept)
+        return html.show_job(
+            self._language,
+            event,
+            note,
+            place,
+            kept=kept,
+            thumbnail=self._studio.thumbnails.name,
+        )
 
     async def every(self, caller: Caller, *asked: str | None) -> str:
         """Have every job chosen that matches the filters and has ended, also on other pages."""

@@ -15,8 +15,9 @@ from wan.environment.settings import Settings
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
 from wan.ui import connection as connections
-from wan.ui import image, library, reference, review
+from wan.ui import image, library, other_tab, reference, review
 from wan.ui.api.endpoints import Api
+from wan.ui.api.snippets import install_snippets
 from wan.ui.caller import Caller, Events, explain
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.header import Header, show_header
@@ -26,6 +27,7 @@ from wan.ui.stage import TabStage, make_viewers
 from wan.web.capacity import Capacity
 from wan.web.languages import PATHS
 
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - names of all addresses of a machine
 _KEEP_UPLOADS = 24 * 3600  # seconds
 
 
@@ -49,6 +51,7 @@ def build(studio: Studio, opened: asyncio.Event) -> Page:
     """
     deny_downloads()
     keep_no_values()
+    install_snippets()
     gr.set_static_paths(
         [SAMPLES]
     )  # else Gradio copies them among the uploads, which go after a day
@@ -86,6 +89,7 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
             library.build(language, studio, connection, tabs, shelves, chosen, runs, shared.joining)
         with gr.Tab(t(language, "review"), id=review.TAB) as reviewing:
             review.build(language, studio, connection, chosen, opened, reviewing, shared.packing)
+    other_tab.wire(Events(language, studio, connection), tabs, runs)
     # The token and what is in the forms only Gradio can read.
     header.private_link(None, connection.owner, None, js="(token) => window.wanStudio.share(token)")
     forms = [part for one in runs.values() for part in (*one.fields.values(), one.takes)]
@@ -156,6 +160,7 @@ def _token_of(caller: Caller) -> str:
 def _header(language: Language, settings: Settings, name: str = "") -> str:
     """The head of the page. name: of whoever is signed in."""
     connect, share = any(connections.accepted_credentials(settings)), not settings.users
+    served = settings.server_name.strip(" []") in _EVERYWHERE
     notes = [Message.of("fleeting")] if settings.is_ephemeral else []
     if settings.backend == "simulator":
         withheld = [Message.of("key_on_space")] if settings.key_withheld else []
@@ -168,6 +173,7 @@ def _header(language: Language, settings: Settings, name: str = "") -> str:
             share=share,
             name=name,
             home=settings.home_url,
+            served=served,
         )
     connection = settings.connection()
     where: Message | str = urlsplit(connection.base_url).hostname or ""
@@ -181,4 +187,5 @@ def _header(language: Language, settings: Settings, name: str = "") -> str:
         share=share,
         name=name,
         home=settings.home_url,
+        served=served,
     )

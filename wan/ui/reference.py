@@ -153,8 +153,14 @@ class _PriceLine:
         count = min(len(references), max(INPUT_CAPS))
         lengths = await self._previews.measure_videos(references, asker)
         quoted = await self._studio.submission.quote(**asked, videos=lengths, references=count)
+        billed = quoted.price.billed_seconds if quoted.price else 0.0
         return price_line(
-            self._language, quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes
+            self._language,
+            quoted.price,
+            quoted.usual,
+            simulated=quoted.simulated,
+            takes=takes,
+            clips=round(max(billed - asked["duration"], 0.0), 2),
         )
 
 
@@ -285,7 +291,7 @@ def _add_form(
         ),
     }
     cast = gr.HTML(_draw_no_cast(language), elem_id=element_id(TAB, "cast"), **bare)
-    fields["prompt"] = form_fields.add_prompt(language, TAB)
+    fields |= form_fields.add_prompt(language, TAB)
     fields["model"] = gr.Radio(
         _list_models(language),
         value=_MODEL.name,

@@ -17,7 +17,7 @@ from wan.service.studio import Studio
 from wan.storage.objects import require_room
 from wan.ui import image
 from wan.ui.caller import Caller, Connection, Events, NotReady, explain
-from wan.ui.components.lines import answer, answer_of
+from wan.ui.components.lines import answer, answer_of, no_settings
 from wan.ui.stage import TabStage
 
 Runs = Mapping[str, TabStage]
@@ -69,6 +69,11 @@ async def copy_references(studio: Studio, job_id: str, *, owner: str) -> Referen
     they are. Raises JobNotFound and StorageUnavailable.
     """
     sources = await studio.library.list_references(job_id, owner=owner)
+    names = {
+        Path(one.key).name: Path(one.name).stem
+        for one in (await studio.library.get(job_id, owner=owner)).references
+        if one.name
+    }
     if files := [one for _, one in sources if isinstance(one, Path)]:
         await asyncio.to_thread(
             require_room, studio.uploads.folder, more=sum(file.stat().st_size for file in files)
@@ -78,9 +83,8 @@ async def copy_references(studio: Studio, job_id: str, *, owner: str) -> Referen
         if isinstance(one, str):
             shown.append((kind, one))
             continue
-        async with create_file(
-            studio, f"reference-{number}{one.suffix}", [job_id], owner=owner
-        ) as path:
+        name = f"{names.get(one.name, f'reference-{number}')}{one.suffix}"
+        async with create_file(studio, name, [job_id], owner=owner) as path:
             await asyncio.to_thread(shutil.copyfile, one, path)
         shown.append((kind, path))
     return shown
@@ -136,7 +140,7 @@ class _VideoReader:
             return self._answer("")
         found = await inputs.run_in_sandbox(caller.asker(), inputs.read_settings, path)
         if found is None:
-            return self._answer(answer(self._language, "recall_none"))
+            return self._answer(no_settings(self._language))
         is_film = "shots" in found
         shot = found["shots"][0] if is_film else found
         references, whole = await _find_references(caller, shot)

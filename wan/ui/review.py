@@ -21,7 +21,7 @@ from wan.domain.messages import Language, Message, t
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
 from wan.ui import long_work, reuse_settings
-from wan.ui.caller import Caller, Connection, Events, explain
+from wan.ui.caller import Caller, Connection, Events, explain, field_of
 from wan.ui.components import review as html
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import bare
@@ -33,6 +33,8 @@ from wan.web.text import text, text_of
 TAB = "review"
 _EXPIRY = {"never": None, "day": 1, "week": 7, "month": 30}
 """Days for which a link leads somewhere, by the choice."""
+_CONTROLS = {"takes": "chosen"}
+"""Where a field of a new review stands in the form, if not under its own name."""
 _ENDED = "(html) => window.wanReview.exported(html)"
 
 
@@ -165,7 +167,7 @@ class ReviewTab:
             form.inputs(chosen),
             [self._panel, self._opened, form.refusal, form.title, form.note],
             refuse=self._refuse_creation,
-        )
+        ).then(None, js="() => window.wanFields.answered('wan-review-create')")
         self._events.connect(
             chosen.change, self.show_chosen, [chosen], form.takes, refuse=self._refuse_chosen
         ).then(None, form.takes, None, js="(html) => window.wanLibrary.forget(html)")
@@ -230,7 +232,8 @@ class ReviewTab:
 
     def _refuse_creation(self, _caller: Caller, error: Exception, *_form: Any) -> tuple[Any, ...]:
         """Say why there is no new review, and leave the form as it is."""
-        why = answer_of(self._language, _explain(error))
+        field = field_of(error)
+        why = answer_of(self._language, _explain(error), _CONTROLS.get(field, field))
         return gr.skip(), gr.skip(), why, gr.skip(), gr.skip()
 
     async def show_chosen(self, caller: Caller, chosen: str) -> str:

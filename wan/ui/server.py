@@ -237,8 +237,10 @@ def blocked_paths(settings: Settings) -> list[str]:
 
 def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
-    names = ("shared", "page", "forms", "copy", "uploads", "compare", "library", "previews")
-    return [read_assets("js", name) for name in (*names, "review")]
+    first = ("shared", "page", "forms", "fields", "copy", "uploads")
+    return [
+        read_assets("js", name) for name in (*first, "compare", "library", "previews", "review")
+    ]
 
 
 def _template() -> str:

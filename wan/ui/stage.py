@@ -15,7 +15,6 @@ from gradio.components import Component
 from wan.domain.catalog import TAKES_LIMIT
 from wan.domain.errors import (
     AccessRefused,
-    InvalidInput,
     JobNotFound,
     MayPayTwice,
     StorageUnavailable,
@@ -25,9 +24,11 @@ from wan.domain.jobs import JobEvent
 from wan.domain.messages import Message
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
-from wan.ui.caller import Caller, Events, NotReady, explain
+from wan.ui import form_fields
+from wan.ui.caller import Caller, Events, NotReady, explain, field_of
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import OfJob
+from wan.ui.components.lines import Recalled
 from wan.ui.components.stage import Stage, show_idle, show_stage
 from wan.ui.components.status import Card, failure_card, ready, refusal_card
 from wan.ui.handling import make_listener_check
@@ -77,7 +78,7 @@ class TabStage:
     """How many are made of it at once."""
     video: gr.UploadButton
     """Takes a video whose settings fill the form."""
-    recalled: gr.HTML
+    recalled: Recalled
     """What came of that."""
 
     def __init__(
@@ -122,6 +123,7 @@ class TabStage:
             caller: Caller, error: Exception, jobs: str, _takes: str, *given: Any
         ) -> View:
             values = dict(zip(fields, given[:-1], strict=True))
+            form_fields.locate(self._tab, error, values)
             card = self._refusal(error, "broke_note")
             return await idle(values, card, caller.asker(), back=bool(jobs)), jobs
 
@@ -280,9 +282,7 @@ class TabStage:
         """
         why = explain(error, broke=broke)
         if isinstance(error, WanError):
-            field = error.field if isinstance(error, InvalidInput) else ""
-            connect = isinstance(error, AccessRefused)
-            return refusal_card(why, field, connect=connect)
+            return refusal_card(why, field_of(error), connect=isinstance(error, AccessRefused))
         title = "title_broke" if why.key == "act_broke_note" else "title_refused"
         return failure_card(why.key, title=title)
 

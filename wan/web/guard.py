@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 _API = "/gradio_api"
 _READ = (
     r"/|/zh|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon"
-    r"|/(?:assets|static)/.+|/healthz|/media/.+|/still/.+|/review(?:/.*)?"
+    r"|/(?:assets|static)/.+|/healthz|/media/.+|/reference/.+|/still/.+|/review(?:/.*)?"
     rf"|{_API}/(?:info|startup-events|app_id|queue/data|upload_progress|file=.+)"
 )
 _PAGES = frozenset(path for path in languages.PATHS.values() if path != "/")
@@ -55,7 +55,8 @@ _LOGIN = r"/login/?|/gradio_api/login_check"  # if logins are set
 _LOGOUT = "/logout"  # by POST only, which no link or image can trigger
 _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # in no path of ours
 
-_SECRET = re.compile(r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+")  # knowing it gives access
+# knowing it gives access
+_SECRET = re.compile(r"(?<=^/media/)[^/]+|(?<=^/reference/)[^/]+|(?<=^/review/)[^/]+")
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UPLOAD_LIMITS = (600, 60)  # at the same time, in all and from one address: a class of students

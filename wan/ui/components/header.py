@@ -29,12 +29,13 @@ def show_header(
     share: bool = True,
     name: str = "",
     home: str = "",
+    served: bool = False,
 ) -> Markup:
     """Its HTML. badge: where videos are made, a message or a host name. short: the badge where
     there is little room. connect: whether there is a panel for keys and codes. share: whether jobs
     belong to a browser, so that a link opens them in another; where they do not, whoever is signed
     in can sign out. name: of whoever is signed in. home: what links begin with; "" for wherever the
-    page is reached.
+    page is reached. served: whether the app listens at all addresses of its machine.
     """
     return render(
         "header.html",
@@ -46,5 +47,6 @@ def show_header(
         share=share,
         name=name,
         home=home,
+        served=served,
         pages=_PAGES,
     )

@@ -3,7 +3,8 @@ that goes on. The functions give their values as HTML.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -25,7 +26,9 @@ from wan.domain.jobs import (
 )
 from wan.domain.messages import Language, Message
 from wan.media import embedded_settings
+from wan.media.embedded_settings import strip_query
 from wan.service import exports
+from wan.ui.components.cast import shorten_link
 from wan.ui.components.component import Component, OfJob
 from wan.ui.components.templates import render
 from wan.web.compare import TAKES, describe_settings
@@ -238,9 +241,11 @@ def show_job(
     place: JobPlace | None = None,
     *,
     kept: bool = False,
+    thumbnail: Callable[[str, int], str] = lambda _job_id, _number: "",
 ) -> Markup:
     """One job with all that is known of it. note: what came of a button. place: where it stands
-    among the cards. kept: whether the note is good.
+    among the cards. kept: whether the note is good. thumbnail: gives the name of that of a
+    reference, by the job and its number.
     """
     job = event.job
     steps = durations(event)
@@ -262,7 +267,10 @@ def show_job(
         steps=steps,
         whole=sum(seconds for _, seconds in steps) or 1.0,
         settings=_settings(language, job),
-        references=[_facts_of(language, one) for one in job.references],
+        references=[
+            _describe(language, one, thumbnail(job.id, number))
+            for number, one in enumerate(job.references, 1)
+        ],
         ids=_ids(job),
     )
 
@@ -300,6 +308,23 @@ def _settings(language: Language, job: Job) -> dict[str, Markup]:
         for key, value in describe_settings(language, job).items()
         if value and not key.startswith("compare_") and key != "prompt"
     }
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """A reference as a job shows it."""
+
+    name: str
+    """What it is called; "" where nobody knows."""
+    facts: Sequence[Markup | str]
+    thumbnail: str
+    """Name of its picture; "" for a sound and a link, which nothing is loaded from."""
+
+
+def _describe(language: Language, reference: Reference, thumbnail: str) -> _Reference:
+    pictured = reference.key and reference.kind != "audio"
+    name = shorten_link(strip_query(reference.url)) if reference.url else reference.name
+    return _Reference(name, _facts_of(language, reference), thumbnail if pictured else "")
 
 
 def _facts_of(language: Language, reference: Reference) -> list[Markup | str]:

@@ -16,7 +16,7 @@ from wan.ui.takes import Mark
 class Stage(Component):
     """Shows what a tab is about. Its buttons work on one take, or on all that are shown."""
 
-    event_names = ("watch", "quiet", "cancel", "resume", "retry", "sure", "withdraw")
+    event_names = ("watch", "quiet", "cancel", "resume", "retry", "sure", "withdraw", "move")
 
 
 def show_idle(language: Language, still: str, card: Card, *, back: bool = False) -> Markup:

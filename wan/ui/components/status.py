@@ -24,6 +24,10 @@ _STEP_OF = {
 }
 
 
+_REFERENCES = ("MP4", "MOV", "3GP")
+"""Videos that can be references, as refusals name them."""
+
+
 @dataclass(frozen=True)
 class Button:
     """A button of a card; `assets/page.js` triggers the stage's event when it is its turn."""
@@ -96,8 +100,9 @@ def ready(*, simulated: bool) -> Card:
 
 def refusal_card(why: Message, field: str = "", *, connect: bool = False) -> Card:
     """The card for a request that was not sent, naming what is wrong. field: marked in the form.
-    connect: with the way to the connection.
+    connect: with the way to the connection. A video in the place of a picture can be a reference.
     """
+    moves = why.key == "image_is_video" and why.values["given"] in _REFERENCES
     return Card(
         tone="bad",
         title=Message.of("title_refused"),
@@ -105,6 +110,7 @@ def refusal_card(why: Message, field: str = "", *, connect: bool = False) -> Car
         hint="refused_note",
         field=field,
         connects=connect,
+        buttons=[Button("move", "use_as_reference")] if moves else (),
     )
 
 
