@@ -379,8 +379,8 @@ window.wanLibrary = (() => {
     shelved,
     arrive,
     chosen: () => [...chosen.keys()].join(" "),
-    choose(ids, verb) {
-      choose(ids.map((id) => [id, true]));
+    choose(ids, verb, adds) {
+      choose([...(adds ? chosen : []), ...ids.map((id) => [id, true])]);
       part(`.wan-chosen [data-event="${verb}"]`)?.click();
     },
     clear() {

@@ -241,12 +241,12 @@ window.wanStudio = (() => {
   const turn = (tab) => document.querySelector(`#wan-tabs [role=tab][data-tab-id=${tab}]`)?.click();
 
   // Hands takes to the library, which compares and reviews. jobs: their ids. verb: "compare" or
-  // "review".
-  function choose(jobs, verb) {
+  // "review". adds: whether those that are chosen there already stay so.
+  function choose(jobs, verb, adds = false) {
     turn("library");
     const there = () =>
       document.querySelector("#wan-library-bar [data-listens]")?.checkVisibility();
-    when(there, () => window.wanLibrary.choose(jobs.split(" "), verb));
+    when(there, () => window.wanLibrary.choose(jobs.split(" "), verb, adds));
   }
 
   // A reload, or the other language, leads back to the tab that was looked at.
@@ -305,14 +305,15 @@ window.wanStudio = (() => {
       .find((part) => part.checkVisibility() && !part.disabled)
       ?.focus();
 
-  // Somebody comes to a form whose prompt is what changes next.
-  function selectPrompt(tab) {
+  // Somebody comes to a form whose prompt is what changes next. selects: whether all of it does.
+  function selectPrompt(tab, selects = true) {
     const box = () => document.querySelector(`#wan-${tab}-prompt textarea`);
     when(
       () => box()?.checkVisibility(),
       () => {
         box().focus({ preventScroll: true });
-        box().select();
+        if (selects) box().select();
+        box().scrollIntoView({ block: "nearest" });
       },
     );
   }
@@ -325,6 +326,17 @@ window.wanStudio = (() => {
       () => button().focus({ preventScroll: true }),
     );
   };
+
+  // A form was filled from a video on the stage of a tab, or could not be: then the stage says why.
+  function filled(tab, verb) {
+    endTurn(tab, verb);
+    document
+      .querySelectorAll(`#wan-${tab}-view [data-press="${verb}"]`)
+      .forEach((button) => (button.disabled = false));
+    const refused = () => view(tab)?.querySelector(".wan-card.bad");
+    const next = () => (verb === "frame" ? selectPrompt("image") : selectPrompt(tab, false));
+    setTimeout(() => refused() || next(), 60);
+  }
 
   function press(button, verb, job) {
     const tab = TABS.find((one) => button.closest(`[id^="wan-${one}-"]`));
@@ -339,11 +351,12 @@ window.wanStudio = (() => {
     if (target.closest?.("[data-skip]")) skip();
     if (target.closest?.("#wan-tabs [role=tab]")) stay(target.closest("[role=tab]").dataset.tabId);
     if (target.closest?.("[data-details] > summary")) fold(target.closest("[data-details]"));
-    const button = target.closest?.("[data-press], [data-choose], [data-connect]");
+    const button = target.closest?.("[data-press], [data-choose], [data-add], [data-connect]");
     if (!button) return;
-    const { press: verb, job = "", choose: how, jobs } = button.dataset;
+    const { press: verb, job = "", choose: how, jobs, add } = button.dataset;
     if (verb) press(button, verb, job);
     else if (how) choose(jobs, how);
+    else if (add) choose(add, "review", true);
     else if ("connect" in button.dataset) connect();
   });
 
@@ -377,5 +390,6 @@ window.wanStudio = (() => {
     claimed,
     own,
     selectPrompt,
+    filled,
   };
 })();

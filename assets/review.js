@@ -313,8 +313,8 @@
   // The server knows the end of a link only; where the app is reached, the browser knows.
   function complete() {
     const home = window.wan.home();
-    document.querySelectorAll("input[data-review-link]").forEach((link) => {
-      const whole = new URL(link.dataset.reviewLink, home).href;
+    document.querySelectorAll("input:is([data-review-link], [data-link])").forEach((link) => {
+      const whole = new URL(link.dataset.reviewLink ?? link.dataset.link, home).href;
       if (link.value !== whole) link.value = whole;
     });
     let near = window.wan.reach(home);

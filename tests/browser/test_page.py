@@ -72,9 +72,7 @@ def test_a_picture_becomes_a_video(page: Page, app: App):
     plays(page, "image")
     facts = page.locator("#wan-image-view .wan-facts")
     expect(facts).to_contain_text("1280×720 · 24 fps · 5.0 s · seed", use_inner_text=True)
-    expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text(
-        "converted to your 24 fps"
-    )
+    expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text("converted to 24 fps")
     expect(page.locator("#wan-image-generate")).to_be_enabled()
     assert page.title() == "✓ Done · Wan Studio"
     source = page.locator("#wan-image-view video").get_attribute("src")

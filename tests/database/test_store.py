@@ -5,6 +5,7 @@ that is never lost.
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -443,6 +444,21 @@ def test_past_runs(store):
         )
     )
     assert sorted(store.jobs.list_run_seconds("simulator", "wan2.6-i2v-flash", 5)) == [4, 6, 8]
+
+
+def test_how_long_takes_took_together(store):
+    def made(number, brief, *, begun, took, **more):
+        times = {"created_at": NOW + begun, "ended_at": NOW + begun + took, "due_at": None}
+        store.add(job(number, state=JobState.SUCCEEDED, brief_id=brief, **times | more))
+
+    made(1, "two", begun=0, took=20)
+    made(2, "two", begun=0.001, took=29.999)
+    made(3, "two", begun=500, took=7, retried_from="job1")
+    made(4, "one", begun=600, took=9)
+    seconds = partial(store.jobs.list_brief_seconds, "simulator", "wan2.6-i2v-flash")
+    assert seconds(5, 2) == pytest.approx([30])
+    assert seconds(5, 1) == pytest.approx([9])
+    assert (seconds(5, 3), seconds(6, 1)) == ([], [])
 
 
 def test_the_ways_between_states_are_those_of_the_design():

@@ -63,7 +63,7 @@ def test_both_languages_say_the_same(key: str):
     english, chinese = ENGLISH[key], CHINESE[key]
     assert english.strip()
     assert chinese.strip()
-    if key != "queued":  # an ordinal in English, a number in Chinese
+    if key not in ("queued", "page_queued"):  # an ordinal in English, a number in Chinese
         assert _slots(english) == _slots(chinese)
     assert "!" not in english
     assert "！" not in chinese

@@ -196,9 +196,7 @@ async def test_the_settings_of_a_job_say_what_was_measured(studio):
         studio.library.describe(replace(job, amount=Decimal("0.60"), currency="CNY"))["price"]
         == "¥0.60"
     )
-    assert (
-        told["adjustments"][-1] == "The service renders 30 fps, which was converted to your 24 fps."
-    )
+    assert told["adjustments"][-1] == "Rendered at 30 fps, converted to 24 fps."
     assert list(told["times"]) == [
         "created",
         "started",

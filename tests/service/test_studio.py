@@ -113,9 +113,8 @@ async def test_a_picture_becomes_a_video(studio, simulator):
 async def test_a_size_that_the_service_cannot_make_is_made_from_what_it_made(studio, size, made):
     done = await finished(studio, await studio.submission.submit(image(size=size), owner=OWNER))
     assert (f"{done.width}*{done.height}", done.fps, done.duration) == (size, 30, 2)
-    assert f"The service made {made}, which was converted to {size}." in [
-        str(one) for one in done.adjustments
-    ]
+    said = f"Rendered at {made}, converted to {size}.".replace("*", "×")
+    assert said in [str(one) for one in done.adjustments]
     original = encode.measure(await studio.library.find_media(done.media_token, "original.mp4"))
     assert (original.size, original.has_audio, done.has_audio) == (made, True, True)
 

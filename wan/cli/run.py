@@ -229,7 +229,8 @@ def _confirm_cost(request: Request, connection: Connection, lengths: list[float 
     """
     where = connection.region or urlsplit(connection.base_url).netloc
     price = _estimate(request, connection, lengths)
-    about = f"{request.model}, {where}, {request.duration} s at {request.size}, {price}"
+    size = request.size.replace("*", "×")
+    about = f"{request.model}, {where}, {request.duration} s at {size}, {price}"
     if not sys.stdin.isatty():
         raise SettingsError(Message.of("not_asked", about=about))
     try:  # who reads the question may have answered before it is waited for
@@ -281,7 +282,7 @@ def _find_fault(job: Job, video: Path | None) -> str:
     measured = (found.width, found.height, found.fps, found.seconds)
     if measured == (job.width, job.height, job.fps, job.duration):
         return ""
-    size, fps, seconds = f"{found.width}x{found.height}", f"{found.fps:g}", f"{found.seconds:.1f}"
+    size, fps, seconds = f"{found.width}×{found.height}", f"{found.fps:g}", f"{found.seconds:.1f}"
     return t("en", "cli_video_differs", size=size, fps=fps, seconds=seconds)
 
 

@@ -201,6 +201,34 @@ class Jobs(Part):
             return [float(seconds) for seconds in connection.execute(spans).scalars()]
 
     @in_thread
+    def list_brief_seconds(
+        self, backend: str, model: str, duration: int, takes: int, last: int = 20
+    ) -> list[float]:
+        """Return how long the last briefs of so many takes took from the request to the last video,
+        in seconds.
+        """
+        made = (
+            sa.select(JOBS.c.brief_id, JOBS.c.created_at, JOBS.c.ended_at)
+            .where(
+                JOBS.c.backend == backend,
+                JOBS.c.model == model,
+                JOBS.c.state == JobState.SUCCEEDED.value,
+                JOBS.c.retried_from == "",
+                JOBS.c.request["duration"].as_integer() == duration,
+            )
+            .order_by(JOBS.c.ended_at.desc())
+            .limit(last * takes)
+            .subquery()
+        )
+        spans = (
+            sa.select(sa.func.max(made.c.ended_at) - sa.func.min(made.c.created_at))
+            .group_by(made.c.brief_id)
+            .having(sa.func.count() == takes)
+        )
+        with self._database.reading() as connection:
+            return [float(seconds) for seconds in connection.execute(spans).scalars()]
+
+    @in_thread
     def list_ids(self) -> set[str]:
         """Return the id of every job."""
         with self._database.reading() as connection:

@@ -168,7 +168,7 @@ def _check_sides(field: str, image: Image.Image) -> None:
     )
     if not fits or max(_own_shape(image)) > high:
         raise InvalidInput(
-            field, "image_sides", given=f"{image.width}*{image.height}", low=low, high=high
+            field, "image_sides", given=f"{image.width}×{image.height}", low=low, high=high
         )
 
 
@@ -291,7 +291,7 @@ def _resize(
             ImageOps.fit(image, target, Image.Resampling.LANCZOS, centering=_CENTERING),
         )
     return result, [
-        Message.of(done, given=f"{image.width}*{image.height}", size=f"{target[0]}*{target[1]}")
+        Message.of(done, given=f"{image.width}×{image.height}", size=f"{target[0]}×{target[1]}")
     ]
 
 

@@ -233,7 +233,10 @@ def _requested_shape(job: Job, made: Clip) -> tuple[str, float]:
 def _list_differences(job: Job, made: Clip) -> list[Message]:
     """Return what has to be changed for a video to be what was asked for."""
     size, fps = _requested_shape(job, made)
-    found = [Message.of("size_scaled", given=made.size, size=size)] if size != made.size else []
+    found = []
+    if size != made.size:
+        given, wanted = (one.replace("*", "×") for one in (made.size, size))
+        found = [Message.of("size_scaled", given=given, size=wanted)]
     return found + (
         [Message.of("fps_conformed", given=f"{made.fps:g}", fps=f"{fps:g}")]
         if abs(fps - made.fps) > 0.01

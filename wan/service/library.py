@@ -140,6 +140,15 @@ class Library:
                 found.append((one.kind, one.url or await self._storage.local_copy(one.key)))
         return found
 
+    async def get_by_link(self, token: str) -> Job:
+        """Return the job with a video that an unguessable token opens. Raises JobNotFound and
+        StorageUnavailable.
+        """
+        job = await look_up(ids.MEDIA, self._jobs.get_by_media_token, token)
+        if job is None or not job.video_key:
+            raise JobNotFound
+        return job
+
     async def find_media(self, token: str, name: str) -> Path | None:
         """Return a file of a job by its unguessable token: "video.mp4", "original.mp4" or
         "poster.webp"; None when there is none. Raises StorageUnavailable.

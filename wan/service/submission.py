@@ -42,8 +42,8 @@ _JOIN_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Quote:
-    """What a run will cost and how long it usually takes. price: None where it is not known. usual:
-    from and to, seconds.
+    """What each take will cost and how long all of them usually take. price: None where it is not
+    known. usual: from and to, seconds.
     """
 
     price: Price | None
@@ -234,8 +234,9 @@ class Submission:
         videos: Sequence[float | None] = (),
         references: int = 0,
         own_region: str | None = None,
+        takes: int = 1,
     ) -> Quote:
-        """Return what a run will cost and how long it usually takes.
+        """Return what a run will cost, and how long it usually takes until so many takes are there.
 
         duration: seconds of output. videos: the length of each reference video in seconds, None for
         a URL. references: how many there are in all. own_region: that of a visitor's own key, where
@@ -246,8 +247,8 @@ class Submission:
         simulated = self._settings.backend == "simulator" and not own
         past: list[float] = []
         with contextlib.suppress(StorageUnavailable):  # a price does not wait for the database
-            past = await self._jobs.list_run_seconds(
-                "simulator" if simulated else "dashscope", model, duration
+            past = await self._jobs.list_brief_seconds(
+                "simulator" if simulated else "dashscope", model, duration, takes
             )
         where = {"region": region, "currency": "" if own else self._connection.currency}
         cost = catalog.price(
@@ -259,7 +260,8 @@ class Submission:
             videos=videos,
             references=references,
         )
-        return Quote(cost, polling.usual_seconds(known, simulated=simulated, past=past), simulated)
+        usual = polling.usual_seconds(known, simulated=simulated, past=past, takes=takes)
+        return Quote(cost, usual, simulated)
 
     async def _submit(
         self,

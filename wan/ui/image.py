@@ -194,7 +194,12 @@ def _wire_price(
     ) -> str:
         own_region = region if own else None
         quoted = await studio.submission.quote(
-            model=_MODEL.name, size=size, duration=int(duration), audio=sound, own_region=own_region
+            model=_MODEL.name,
+            size=size,
+            duration=int(duration),
+            audio=sound,
+            own_region=own_region,
+            takes=int(takes),
         )
         return price_line(
             language, quoted.price, quoted.usual, simulated=quoted.simulated, takes=int(takes)

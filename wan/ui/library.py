@@ -2,7 +2,6 @@
 several together. `assets/library.js` adds what only a browser knows, such as where somebody was.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -15,7 +14,7 @@ from wan.domain.catalog import MODELS
 from wan.domain.errors import WanError
 from wan.domain.messages import Language, Message
 from wan.service.studio import Studio
-from wan.ui import image, reuse_settings
+from wan.ui import reuse_settings
 from wan.ui.caller import Caller, Connection, Events, explain
 from wan.ui.chosen_takes import ChosenTakes
 from wan.ui.components import library as html
@@ -261,38 +260,18 @@ class Library:
 
     async def use(self, caller: Caller, job_id: str) -> list[Any]:
         """Fill the form of its tab with a job's settings, and go there."""
-        tab, form = await self._recall(caller.owner, job_id)
-        return self._fill(tab, form)
+        form = await reuse_settings.read_settings(self._studio, job_id, owner=caller.owner)
+        return self._fill(*form)
 
     async def again(self, caller: Caller, job_id: str) -> list[Any]:
         """Do as `use`, for new takes of the job: each draws a seed of its own."""
-        tab, form = await self._recall(caller.owner, job_id)
+        tab, form = await reuse_settings.read_settings(self._studio, job_id, owner=caller.owner)
         return self._fill(tab, form | {"seed": ""}, job_id=job_id)
-
-    async def _recall(self, owner: str, job_id: str) -> tuple[str, dict[str, Any]]:
-        """The tab on which a job was made, and what its form held."""
-        job = await self._studio.library.get(job_id, owner=owner)
-        references = await reuse_settings.copy_references(self._studio, job.id, owner=owner)
-        tab = MODELS[job.model].makes
-        return tab, reuse_settings.make_form_values(tab, job.request, job.seed, references)
 
     async def frame(self, caller: Caller, job_id: str) -> list[Any]:
         """Make the last frame of a job's video the picture of the next shot."""
-        owner = caller.owner
-        job = await self._studio.library.get(job_id, owner=owner)
-        async with reuse_settings.create_file(
-            self._studio, "last-frame.png", [job.id], owner=owner
-        ) as path:
-            frame = await self._studio.exports.extract_last_frame(job.id, owner=owner)
-            await asyncio.to_thread(path.write_bytes, frame)
-        form = {
-            "image": str(path),
-            "url": "",
-            "size": job.request["size"],
-            "fit": "crop",
-            "seed": "",
-        }
-        return self._fill(image.TAB, form, continues=True)
+        form = await reuse_settings.read_last_frame(self._studio, job_id, owner=caller.owner)
+        return self._fill(*form, continues=True)
 
     def _fill(
         self, tab: str, form: dict[str, Any], *, job_id: str = "", continues: bool = False

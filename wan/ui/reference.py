@@ -152,7 +152,9 @@ class _PriceLine:
         # With more references it is refused later; until then the price of the most allowed.
         count = min(len(references), max(INPUT_CAPS))
         lengths = await self._previews.measure_videos(references, asker)
-        quoted = await self._studio.submission.quote(**asked, videos=lengths, references=count)
+        quoted = await self._studio.submission.quote(
+            **asked, videos=lengths, references=count, takes=takes
+        )
         billed = quoted.price.billed_seconds if quoted.price else 0.0
         return price_line(
             self._language,

@@ -17,6 +17,7 @@ from wan.service.studio import Studio
 from wan.storage.objects import require_room
 from wan.ui import image
 from wan.ui.caller import Caller, Connection, Events, NotReady, explain
+from wan.ui.components.component import OfJob
 from wan.ui.components.lines import answer, answer_of, no_settings
 from wan.ui.stage import TabStage
 
@@ -25,6 +26,29 @@ Runs = Mapping[str, TabStage]
 
 References = list[tuple[str, Path | str]]
 """What a job was made from, each with its kind: files among the uploads, and URLs."""
+
+Form = tuple[str, dict[str, Any]]
+"""A tab, and what its form is filled with."""
+
+
+async def read_settings(studio: Studio, job_id: str, *, owner: str) -> Form:
+    """Return the form that makes a job's video again. Raises JobNotFound and StorageUnavailable."""
+    job = await studio.library.get(job_id, owner=owner)
+    references = await copy_references(studio, job.id, owner=owner)
+    tab = MODELS[job.model].makes
+    return tab, make_form_values(tab, job.request, job.seed, references)
+
+
+async def read_last_frame(studio: Studio, job_id: str, *, owner: str) -> Form:
+    """Return the form for the next shot: its image is the last frame of a job's video. Raises
+    JobNotFound, StorageUnavailable, and WanError where there is no video.
+    """
+    job = await studio.library.get(job_id, owner=owner)
+    async with create_file(studio, "last-frame.png", [job.id], owner=owner) as path:
+        frame = await studio.exports.extract_last_frame(job.id, owner=owner)
+        await asyncio.to_thread(path.write_bytes, frame)
+    size = job.request["size"]
+    return image.TAB, {"image": str(path), "url": "", "size": size, "fit": "crop", "seed": ""}
 
 
 def make_form_values(
@@ -117,8 +141,10 @@ async def create_file(
 def wire(
     language: Language, studio: Studio, connection: Connection, tabs: gr.Tabs, runs: Runs
 ) -> None:
-    """Connect the buttons that take settings from a video."""
+    """Connect the buttons that take settings from a video, dropped or on a stage."""
     events = Events(language, studio, connection)
+    for run in runs.values():
+        _StageReader(tabs, runs, run).connect(events)
     shown = [tabs, *(run.recalled for run in runs.values()), *list_outputs(runs)]
     for tab, run in runs.items():
         reader = _VideoReader(language, runs, tab)
@@ -126,6 +152,46 @@ def wire(
             run.video.upload, reader.reuse, [run.video], shown, refuse=reader.refuse
         )
         answered.then(None, js="() => window.wanStudio.answered()")
+
+
+class _StageReader:
+    """Fills a form from a video on a stage."""
+
+    def __init__(self, tabs: gr.Tabs, runs: Runs, run: TabStage) -> None:
+        self._tabs, self._runs, self._run = tabs, runs, run
+
+    def connect(self, events: Events) -> None:
+        """Connect the buttons of the stage."""
+        view = self._run.view
+        shown = [view, self._run.job, self._tabs, *list_outputs(self._runs)]
+        for verb, act in (("use", self.use_settings), ("frame", self.use_last_frame)):
+            filled = events.connect(
+                getattr(view, verb),
+                act,
+                [self._run.job],
+                shown,
+                refuse=self._refuse,
+                values=OfJob,
+                trigger_mode="multiple",
+            )
+            filled.then(None, js=self._run.js("filled", verb))
+
+    async def use_settings(self, caller: Caller, event: OfJob, _jobs: str) -> list[Any]:
+        """Fill the form of its tab with a job's settings."""
+        return self._fill(*await read_settings(caller.studio, event.job, owner=caller.owner))
+
+    async def use_last_frame(self, caller: Caller, event: OfJob, _jobs: str) -> list[Any]:
+        """Make the last frame of a job's video the image of the next shot."""
+        return self._fill(*await read_last_frame(caller.studio, event.job, owner=caller.owner))
+
+    def _fill(self, tab: str, form: Mapping[str, Any]) -> list[Any]:
+        filled = fill_outputs(self._runs, tab, form)
+        return [gr.skip(), gr.skip(), gr.Tabs(selected=tab), *filled]
+
+    def _refuse(self, caller: Caller, error: Exception, jobs: str) -> list[Any]:
+        """The stage says why no form is filled."""
+        unchanged = [gr.skip()] * (1 + len(list_outputs(self._runs)))
+        return [*self._run.refuse_act(caller, error, jobs), *unchanged]
 
 
 class _VideoReader:

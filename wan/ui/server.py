@@ -27,7 +27,7 @@ from wan.ui.api.mcp import install_mcp
 from wan.ui.gradio_patches import serve_within_limits
 from wan.ui.inputs import Page
 from wan.ui.theme import WanTheme
-from wan.web import review_html, review_page
+from wan.web import review_html, review_page, video_page
 from wan.web.events import SLOTS
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
@@ -144,6 +144,7 @@ class Server:
         return [
             *routes(self._studio, self._opened),
             *review_page.routes(self._studio, self._opened),
+            *video_page.routes(self._studio, self._opened),
         ]
 
     @contextlib.asynccontextmanager
@@ -237,7 +238,7 @@ def blocked_paths(settings: Settings) -> list[str]:
 
 def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
-    first = ("shared", "page", "forms", "fields", "copy", "uploads")
+    first = ("shared", "player", "page", "forms", "fields", "copy", "uploads")
     return [
         read_assets("js", name) for name in (*first, "compare", "library", "previews", "review")
     ]

@@ -135,7 +135,7 @@ class TabStage:
             refuse=refuse,
             pays=True,
             js=f"(...given) => given.with(-1, window.wanForms.newTakeOf('{self._tab}'))",
-        ).then(None, js=self._js("generated"))
+        ).then(None, js=self.js("generated"))
         self._wire_stage()
 
     def _wire_stage(self) -> None:
@@ -172,12 +172,12 @@ class TabStage:
             act,
             [self.job],
             [self.view, self.job],
-            refuse=self._refuse_act,
+            refuse=self.refuse_act,
             values=OfJob,
             pays=pays,
             cancels=cancels,
             trigger_mode="multiple",
-        ).then(None, js=self._js("acted", verb))
+        ).then(None, js=self.js("acted", verb))
 
     async def watch(self, caller: Caller, jobs: str) -> AsyncIterator[Any]:
         """The takes as they go on, for as long as somebody looks."""
@@ -286,7 +286,7 @@ class TabStage:
         title = "title_broke" if why.key == "act_broke_note" else "title_refused"
         return failure_card(why.key, title=title)
 
-    def _refuse_act(self, _caller: Caller, error: Exception, jobs: str) -> View:
+    def refuse_act(self, _caller: Caller, error: Exception, jobs: str) -> View:
         """The stage after a button that could not do its work; what it may have done already,
         nobody can say here.
         """
@@ -390,7 +390,8 @@ class TabStage:
         marked = [(event, marks[event.job.id]) for event in events]
         return show_stage(self._language, marked, **more)
 
-    def _js(self, then: str, verb: str = "") -> str:
+    def js(self, then: str, verb: str = "") -> str:
+        """Return the script that calls a function of `assets/page.js` for this tab."""
         return f"() => window.wanStudio.{then}('{self._tab}', '{verb}')"
 
 

@@ -29,12 +29,13 @@ Address = Callable[[int], tuple[str, str]]
 """Where a take's video and poster are, by its number."""
 Pages = Mapping[Language, str]
 """Where the same page is in each language."""
-_PAGES: Pages = {"zh": "?lang=zh", "en": "?lang=en"}
+PAGES: Pages = {"zh": "?lang=zh", "en": "?lang=en"}
+"""Where the page behind a link is, as seen from itself."""
 
 _ICON = "data:image/svg+xml," + url_quote((ASSETS / "favicon.svg").read_text(encoding="utf-8"))
 _FILES = {
-    "css": ("tokens", "base", "review", "review_form", "verdicts", "compare"),
-    "js": ("shared", "review", "compare"),
+    "css": ("tokens", "base", "review", "review_form", "verdicts", "video", "compare"),
+    "js": ("shared", "player", "review", "compare"),
 }
 
 
@@ -44,7 +45,7 @@ def page(review: Review, *, token: str, language: Language) -> str:
     def address(number: int) -> tuple[str, str]:
         return f"{token}/{number}/video.mp4", f"{token}/{number}/poster.webp"
 
-    return _page(language, review, address, pages=_PAGES, ends=until(language, review), link=token)
+    return _page(language, review, address, pages=PAGES, ends=until(language, review), link=token)
 
 
 def offline(
@@ -60,9 +61,7 @@ def offline(
 @cache
 def not_found(language: Language) -> str:
     """What whoever has no open link sees, whatever is the matter with it."""
-    return _document(
-        "review_gone.html", language, title=t(language, "review"), pages=_PAGES, look=""
-    )
+    return document("review_gone.html", language, title=t(language, "review"), pages=PAGES, look="")
 
 
 def parts(language: Language, review: Review) -> dict[str, Markup]:
@@ -153,7 +152,7 @@ def _page(
     pages: Pages,
 ) -> str:
     """link: the end of the link, where verdicts can be given."""
-    return _document(
+    return document(
         "review_page.html",
         language,
         title=review.title,
@@ -175,7 +174,8 @@ def _page(
     )
 
 
-def _document(template: str, language: Language, *, pages: Pages, **values: Any) -> str:
+def document(template: str, language: Language, *, pages: Pages = PAGES, **values: Any) -> str:
+    """A page behind a link. pages: where it is in each language."""
     return str(
         render(
             template,

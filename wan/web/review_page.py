@@ -38,12 +38,14 @@ _CACHE_LIMIT = 12  # pages and tallies; one may have some megabytes
 _SEEN_LIMIT = (
     1_000  # what somebody has seen last, as hashes; as many may look at something else at once
 )
-# no-store for the videos too: a link that is revoked is closed in every browser that had it open.
-_HEADERS = {
+HEADERS = {
     "Cache-Control": "private, no-store",
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
 }
+"""Of whatever is behind a link: no-store for videos too, so that one that is revoked is closed in
+every browser that had it open.
+"""
 _STATUS: dict[type[WanError], int] = {
     ReviewNotFound: 404,
     InvalidInput: 400,
@@ -89,14 +91,14 @@ class _ReviewRoutes:
             )
         except ReviewNotFound:
             return await answer_not_found(request)
-        return HTMLResponse(html, headers=_HEADERS)
+        return HTMLResponse(html, headers=HEADERS)
 
     async def tally(self, request: Request) -> Response:
         """Answer with what has changed since the parts that the browser shows."""
         token, language = request.path_params["token"], language_of(request)
         version = f"{await self._studio.reviews.get_version(token)} {language}"
         vary = f"Accept-Encoding, {languages.VARY}"
-        headers = _HEADERS | {"ETag": f'"{version}"', "Vary": vary}
+        headers = HEADERS | {"ETag": f'"{version}"', "Vary": vary}
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         packed = "gzip" in request.headers.get("accept-encoding", "")
@@ -132,7 +134,7 @@ class _ReviewRoutes:
         path = await self._studio.reviews.find_media(token, int(number), name) if known else None
         if path is None:
             return await answer_not_found(request)
-        return FileResponse(path, media_type=MEDIA[name], headers=_HEADERS)
+        return FileResponse(path, media_type=MEDIA[name], headers=HEADERS)
 
     async def _write(self, token: str, write: Callable[[Review], Result]) -> Result:
         """Return what a function makes of the review behind a link. Raises ReviewNotFound."""
@@ -148,7 +150,7 @@ def _ready(opened: asyncio.Event, answering: Answering) -> Answering:
             return JSONResponse(
                 {"detail": trouble.message.say(language_of(request))},
                 _STATUS[type(trouble)],
-                headers=_HEADERS,
+                headers=HEADERS,
             )
 
     return answer
@@ -212,12 +214,12 @@ async def _drop_slash(request: Request) -> Response:
     """A link with a slash behind it, from which every address of its page would lead elsewhere;
     whether or not there is such a link.
     """
-    return RedirectResponse(f"../{request.path_params['token']}", headers=_HEADERS)
+    return RedirectResponse(f"../{request.path_params['token']}", headers=HEADERS)
 
 
 async def answer_not_found(request: Request) -> Response:
     """Answer a link that leads nowhere, whatever the reason."""
-    return HTMLResponse(review_html.not_found(language_of(request)), 404, headers=_HEADERS)
+    return HTMLResponse(review_html.not_found(language_of(request)), 404, headers=HEADERS)
 
 
 def language_of(request: Request) -> Language:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from wan.domain.catalog import parse_size
 from wan.domain.jobs import JobEvent, JobState, label_takes
 from wan.domain.messages import Language, Message
 from wan.ui.components.component import Component
@@ -16,23 +17,33 @@ from wan.ui.takes import Mark
 class Stage(Component):
     """Shows what a tab is about. Its buttons work on one take, or on all that are shown."""
 
-    event_names = ("watch", "quiet", "cancel", "resume", "retry", "sure", "withdraw", "move")
+    event_names = (
+        *("watch", "quiet", "cancel", "resume", "retry", "sure", "withdraw"),
+        *("use", "frame", "move"),
+    )
 
 
 def show_idle(language: Language, still: str, card: Card, *, back: bool = False) -> Markup:
     """The stage before a run: a sample still, by the name of its file, and a card. back: whether
     there is a job to go back to.
     """
-    return render("idle.html", language, card=card, still=still, picture="", back=back)
+    return render("idle.html", language, card=card, still=still, picture="", shape=None, back=back)
 
 
 def show_preview(language: Language, webp: bytes, size: str, card: Card, *, back: bool) -> Markup:
     """The stage with the picture as it will be sent. back: whether there is a video to go back
     to.
     """
-    picture = base64.b64encode(webp).decode()
-    exact = size.replace("*", "×") if "*" in size else ""
-    return render("idle.html", language, card=card, picture=picture, size=exact, back=back)
+    sides = parse_size(size) if "*" in size else None
+    return render(
+        "idle.html",
+        language,
+        card=card,
+        picture=base64.b64encode(webp).decode(),
+        size="×".join(map(str, sides or ())),
+        shape=sides,
+        back=back,
+    )
 
 
 def show_stage(
