@@ -602,6 +602,7 @@ async def test_a_reference_has_its_name_and_a_thumbnail_for_whoever_may_see_the_
     record = await studio.library.complete_evidence(job)
     assert not any("Her face" in part.read_text() for part in record.glob("*.json"))
     await studio.submission.cancel(job.id, owner=OWNER)
+    await finished(studio, job)
     await studio.library.delete(job.id, owner=OWNER)
     assert await studio.thumbnails.find(view, job.id, 1, "") is None
 
