@@ -82,15 +82,35 @@ window.wanFields = (() => {
     return true;
   }
 
-  // Gradio gives each choice of a field a group of its own: a stop of the Tab key for each of them,
-  // and no arrow keys.
+  // Gradio gives each choice of a field a group of its own, and another one whenever the choice
+  // changes: a stop of the Tab key for each of them, and no arrow keys.
   function gather(radio) {
     const { id } = radio.closest("[id^=wan-]");
     if (radio.name !== id) radio.name = id;
   }
+  const regather = new MutationObserver((changes) =>
+    changes.forEach(({ target }) => gather(target)),
+  );
+  const isNew = ":not([data-gathered])";
+
+  function gatherNew() {
+    for (const radio of document.querySelectorAll(`.wan-brief input[type=radio]${isNew}`)) {
+      radio.dataset.gathered = "";
+      gather(radio);
+      regather.observe(radio, { attributeFilter: ["name"] });
+    }
+  }
+
+  // A list of choices hears Tab too, after it has been left, and opens once more.
+  document.addEventListener(
+    "keydown",
+    (event) =>
+      event.key === "Tab" && event.target.matches?.("[role=combobox]") && event.stopPropagation(),
+    true,
+  );
 
   setInterval(() => {
-    document.querySelectorAll(".wan-brief input[type=radio]").forEach(gather);
+    gatherNew();
     markFields();
   }, 250);
   document.addEventListener("input", mend);

@@ -573,8 +573,8 @@ _MEDIA = (
     _fault(
         "a picture cropped that should be padded",
         "media/images.py",
-        'elif fit == "pad":',
-        'elif fit == "crop":',
+        'elif frame.fit == "pad":',
+        'elif frame.fit == "crop":',
         "media/test_media.py::test_padding_keeps_the_whole_picture",
     ),
     _fault(
@@ -716,9 +716,9 @@ _FRESH = (
     ),
     _fault(
         "heads cut off where a tall picture is cropped",
-        "media/images.py",
-        "_CENTERING = (0.5, 0.25)",
-        "_CENTERING = (0.5, 0.5)",
+        "domain/crop.py",
+        "    y: float = 0.25",
+        "    y: float = 0.5",
         "media/test_media.py::test_a_crop_of_a_tall_picture_keeps_what_is_above_its_middle",
     ),
     _fault(

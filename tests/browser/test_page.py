@@ -138,7 +138,7 @@ def test_a_picture_without_a_name_that_says_so_is_shown(page: Page, tmp_path):
     expect(shown).to_be_visible()
     assert shown.evaluate("one => one.decode().then(() => one.naturalWidth)") == 960
     page.wait_for_function(
-        "() => document.querySelector('#wan-image-reference_image img')?.naturalWidth === 960"
+        "() => document.querySelector('#wan-image-reference_image img')?.naturalWidth === 320"
     )
 
 

@@ -919,6 +919,11 @@ def test_what_is_offered_carries_the_limits_of_the_requests(app: App):
             seeds, none = fields["seed"]["anyOf"]
             assert (seeds["minimum"], seeds["maximum"], none["type"]) == (0, 2**31 - 1, "null")
             assert fields["shot_type"]["enum"] == ["single", "multi"]
+            if name == "image_to_video":
+                assert [
+                    (fields[one]["minimum"], fields[one]["maximum"], fields[one]["type"])
+                    for one in ("crop_x", "crop_y", "zoom")
+                ] == [(0, 1, "number"), (0, 1, "number"), (1, 8, "number")]
             assert fields["wait"]["anyOf"][0]["maximum"] == 600
             assert all(one["description"] for one in fields.values())
         assert {one: tools[name]["properties"][one]["default"] for one in ("duration", "size")} == {
@@ -938,7 +943,7 @@ def test_the_parameters_stand_in_the_order_that_callers_by_plain_http_count(app:
     assert listed == {
         "/image_to_video": "prompt reference_image duration size fps seed negative_prompt fit "
         "motion_strength audio audio_url shot_type prompt_extend watermark new_take wait "
-        "reference_audio",
+        "reference_audio crop_x crop_y zoom pad_color",
         "/reference_to_video": "prompt references duration size model fps seed negative_prompt "
         "audio shot_type watermark new_take wait",
         "/job": "job_id wait",

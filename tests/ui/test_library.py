@@ -184,6 +184,7 @@ def test_settings_go_back_into_the_form_that_made_them(tmp_path):
         "image", asked, 7, [("image", tmp_path / "a.jpg"), ("audio", tmp_path / "b.wav")]
     )
     assert (given["seed"], given["fps"], given["fit"], given["url"]) == ("7", "24", "pad", "")
+    assert (given["shape"], given["quality"], given["zoom"]) == ("16:9", "720P", 1)
     assert (given["motion_on"], given["motion_strength"], given["image"]) == (
         False,
         0.5,

@@ -16,6 +16,7 @@ from wan.cli.answers import DONE, FAILED, Answer, refusal, tell
 from wan.cli.options import request_values
 from wan.cli.progress import Progress
 from wan.domain import catalog
+from wan.domain.crop import ENLARGED
 from wan.domain.errors import InvalidInput, NotAVideo, SettingsError, StorageUnavailable, WanError
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import UNSENT, Job, JobState
@@ -104,8 +105,10 @@ class _Run:
             connection = settings.connection()
             settings.make_output_dir()
             with inputs.use_work_folder(settings.work_dir):
-                lengths = asyncio.run(inspect_files(request))
-            if not options["yes"] and not _confirm_cost(request, connection, lengths):
+                found = asyncio.run(inspect_files(request))
+            if found.enlarged > ENLARGED:
+                tell(t("en", "enlarged", times=f"{found.enlarged:.1f}"))
+            if not options["yes"] and not _confirm_cost(request, connection, found.lengths):
                 return refusal(str(Message.of("not_agreed")))
         return self._finish(self._make(request, settings, new_take=options["new_take"]))
 

@@ -88,12 +88,20 @@ def untag(source: Path, target: Path) -> None:
             clips.copy_tracks(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
 
 
-def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "crop") -> None:
+def conform(
+    source: Path,
+    target: Path,
+    *,
+    size: str,
+    fps: float,
+    fit: str = "crop",
+    pad_color: str = "",
+) -> None:
     """Copy a video at exactly this size (`W*H` px) and frame rate; sound and tags are copied as
     they are.
 
     A shape that is nearly the new one is scaled to it. Otherwise nothing is stretched: the picture
-    is cropped to the new shape, or with `fit` "pad" padded with black.
+    is cropped to the new shape, or with `fit` "pad" padded with a colour, `#rrggbb`, or black.
     """
     with (
         av.open(str(source), options=probe.OPTIONS) as given,
@@ -105,7 +113,7 @@ def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "cr
         steps = (
             [("scale", f"{width}:{height}:flags=lanczos")]
             if alike
-            else fit_filters(width, height, fit)
+            else fit_filters(width, height, fit, pad_color)
         )
         picture = add_video_track(made, before, width, height, fps)
         sound = (
@@ -149,12 +157,12 @@ def add_video_track(
     return picture
 
 
-def fit_filters(width: int, height: int, fit: str) -> list[tuple[str, str]]:
+def fit_filters(width: int, height: int, fit: str, pad_color: str = "") -> list[tuple[str, str]]:
     """Return FFmpeg's filters, name and arguments, that fit a frame to a size unstretched."""
     if fit == "pad":
         return [
             ("scale", f"{width}:{height}:flags=lanczos:force_original_aspect_ratio=decrease"),
-            ("pad", f"{width}:{height}:-1:-1"),
+            ("pad", f"{width}:{height}:-1:-1:{pad_color or 'black'}"),
         ]
     return [
         ("scale", f"{width}:{height}:flags=lanczos:force_original_aspect_ratio=increase"),

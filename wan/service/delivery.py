@@ -180,7 +180,12 @@ def _polish(job: Job, made: Clip, original: Path, folder: Path) -> _Delivered:
     if adjustments:
         size, fps = _requested_shape(job, made)
         conform = partial(
-            encode.conform, original, size=size, fps=fps, fit=job.request.get("fit", "crop")
+            encode.conform,
+            original,
+            size=size,
+            fps=fps,
+            fit=job.request.get("fit", "crop"),
+            pad_color=job.request.get("pad_color", ""),
         )
         conformed = _attempt(job, conform, folder / "conformed.mp4")
         if isinstance(conformed, Clip):

@@ -58,7 +58,9 @@ class Preparation:
         """
         if isinstance(request, ImageToVideoRequest):
             prepared = [
-                await self._prepare_image(asker, request.reference_image, request.size, request.fit)
+                await self._prepare_image(
+                    asker, request.reference_image, size=request.size, **request.framing
+                )
             ]
             if request.reference_audio is not None:
                 prepared.append(await self._prepare_sound(asker, request.reference_audio, request))
@@ -77,16 +79,16 @@ class Preparation:
         return await (
             self._prepare_video(asker, source)
             if kind == "video"
-            else self._prepare_image(asker, source, OWN_SHAPE[0], "crop")
+            else self._prepare_image(asker, source, size=OWN_SHAPE[0], fit="crop")
         )
 
     async def _prepare_image(
-        self, asker: Asker, source: Media, size: str, fit: str
+        self, asker: Asker, source: Media, **framing: Any
     ) -> tuple[Reference, list[Message]]:
         if isinstance(source, str):
             return Reference(kind="image", url=source), []
         picture = await inputs.run_in_sandbox(
-            asker, inputs.prepare_image, "reference_image", source, size=size, fit=fit
+            asker, inputs.prepare_image, "reference_image", source, **framing
         )
         about = {name: getattr(picture, name) for name in ("sha256", "bytes", "width", "height")}
         changes = tuple(one.key for one in picture.adjustments if one.key in _FILE_CHANGES)

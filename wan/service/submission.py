@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from wan.database.jobs import Jobs
 from wan.database.queue import Queue
 from wan.domain import catalog
-from wan.domain.catalog import MODELS, Price
+from wan.domain.catalog import MODELS, Price, Tier
 from wan.domain.errors import (
     InvalidInput,
     JobNotFound,
@@ -42,13 +42,21 @@ _JOIN_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Quote:
-    """What each take will cost and how long all of them usually take. price: None where it is not
-    known. usual: from and to, seconds.
+    """What each take will cost and how long all of them usually take.
+
+    usual: from and to, seconds.
     """
 
-    price: Price | None
+    by_tier: Mapping[Tier, Price | None]
+    """The price in each resolution tier; None where it is not known."""
+    tier: Tier
     usual: tuple[int, int]
     simulated: bool
+
+    @property
+    def price(self) -> Price | None:
+        """The price in the tier that was asked about."""
+        return self.by_tier[self.tier]
 
 
 class Submission:
@@ -251,17 +259,22 @@ class Submission:
                 "simulator" if simulated else "dashscope", model, duration, takes
             )
         where = {"region": region, "currency": "" if own else self._connection.currency}
-        cost = catalog.price(
+        of_tier = partial(
+            catalog.price,
             known,
             **where,
-            size=size,
             duration=duration,
             audio=audio,
             videos=videos,
             references=references,
         )
         usual = polling.usual_seconds(known, simulated=simulated, past=past, takes=takes)
-        return Quote(cost, usual, simulated)
+        return Quote(
+            {tier: of_tier(size=tier) for tier in catalog.TIERS},
+            catalog.tier_of(size),
+            usual,
+            simulated,
+        )
 
     async def _submit(
         self,

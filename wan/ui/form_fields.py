@@ -12,7 +12,6 @@ from wan.domain.catalog import Model
 from wan.domain.errors import InvalidInput
 from wan.domain.fields import BY_NAME, Makes, RequestField, fields_of
 from wan.domain.messages import Language, t
-from wan.domain.requests import OWN_SHAPE
 from wan.storage.uploads import UploadFolder
 from wan.ui.caller import hidden
 from wan.ui.components.component import bare
@@ -20,22 +19,6 @@ from wan.ui.components.lines import Recalled, hint
 from wan.ui.inputs import file_value
 
 _REFERENCES = ("reference_image", "reference_video")
-_SHAPES = {True: "landscape", False: "portrait"}
-
-
-def list_sizes(language: Language, *, own_shape: bool) -> list[tuple[str, str]]:
-    """Return every size under a name that people know. own_shape: the picture's own shape too."""
-    choices = [
-        (f"{size.replace('*', '×')} · {t(language, _shape(size))}", size) for size in catalog.SIZES
-    ]
-    return choices + [
-        (f"{t(language, 'own_shape')} · {tier}", tier) for tier in OWN_SHAPE if own_shape
-    ]
-
-
-def _shape(size: str) -> str:
-    width, height = catalog.parse_size(size)
-    return "square" if width == height else _SHAPES[width > height]
 
 
 def element_id(tab: str, field: str) -> str:
@@ -126,18 +109,6 @@ def add_duration(language: Language, tab: str, model: Model) -> gr.Slider:
         min_width=120,
         elem_id=element_id(tab, "duration"),
         elem_classes="wan-slider",
-    )
-
-
-def add_size(language: Language, tab: str, model: Model, *, own_shape: bool = False) -> gr.Dropdown:
-    """Add the size. own_shape: whether the picture's own shape may be kept."""
-    return gr.Dropdown(
-        list_sizes(language, own_shape=own_shape),
-        value=model.default_size,
-        label=t(language, "size"),
-        elem_id=element_id(tab, "size"),
-        filterable=False,
-        min_width=180,
     )
 
 

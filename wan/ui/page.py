@@ -106,8 +106,8 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
     shown = [
         connection.owner,
         connection.own,
-        first[1],
-        second[1],
+        *first[1],
+        *second[1],
         *(part for one in runs.values() for part in (one.view, one.job)),
         header,
     ]
@@ -129,8 +129,8 @@ class _Greeting:
     """What a page shows when somebody opens it."""
 
     stages: Mapping[str, TabStage]
-    prices: Sequence[Callable[[], Awaitable[str]]]
-    """The first price lines."""
+    prices: Sequence[Callable[[], Awaitable[list[Any]]]]
+    """What gives the first prices of a tab: its price line, and its quality."""
     header: Callable[[str], str]
     """The head of the page for whoever is signed in, by their name."""
 
@@ -144,12 +144,13 @@ class _Greeting:
         ]
         name = caller.request.username
         header = self.header(name) if name else gr.skip()
-        return [caller.token, "", *[await price() for price in self.prices], *found, header]
+        prices = [part for price in self.prices for part in await price()]
+        return [caller.token, "", *prices, *found, header]
 
     def refuse(self, caller: Caller, error: Exception, *jobs: str) -> list[Any]:
         """Give the browser a token; the page shows what it would without jobs."""
         explain(error)
-        return [_token_of(caller), "", *[gr.skip()] * (len(self.prices) + 2 * len(jobs) + 1)]
+        return [_token_of(caller), "", *[gr.skip()] * (2 * len(self.prices) + 2 * len(jobs) + 1)]
 
 
 def _token_of(caller: Caller) -> str:

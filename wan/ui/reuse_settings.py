@@ -15,7 +15,7 @@ from wan.domain.messages import Language
 from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.objects import require_room
-from wan.ui import image
+from wan.ui import framing, image
 from wan.ui.caller import Caller, Connection, Events, NotReady, explain
 from wan.ui.components.component import OfJob
 from wan.ui.components.lines import answer, answer_of, no_settings
@@ -47,8 +47,9 @@ async def read_last_frame(studio: Studio, job_id: str, *, owner: str) -> Form:
     async with create_file(studio, "last-frame.png", [job.id], owner=owner) as path:
         frame = await studio.exports.extract_last_frame(job.id, owner=owner)
         await asyncio.to_thread(path.write_bytes, frame)
-    size = job.request["size"]
-    return image.TAB, {"image": str(path), "url": "", "size": size, "fit": "crop", "seed": ""}
+    form = {"image": str(path), "url": "", "seed": ""}
+    form |= framing.show_size(job.request["size"]) | framing.show_framing({})
+    return image.TAB, form
 
 
 def make_form_values(
@@ -61,15 +62,20 @@ def make_form_values(
     urls = [one for one in seen if isinstance(one, str)]
     fps, motion = asked.get("fps"), asked.get("motion_strength")
     given = dict(asked) | {"seed": str(seed), "fps": "" if fps is None else str(fps)}
+    given |= framing.show_size(asked["size"])
     if tab != image.TAB:
         return given | {"files": files or None, "urls": "\n".join(urls)}
-    return given | {
-        "image": files[0] if files else None,
-        "url": "" if files else "".join(urls[:1]),
-        "sound_file": sounds[0] if sounds else None,
-        "motion_on": motion is not None,
-        "motion_strength": 0.5 if motion is None else motion,
-    }
+    return (
+        given
+        | framing.show_framing(asked)
+        | {
+            "image": files[0] if files else None,
+            "url": "" if files else "".join(urls[:1]),
+            "sound_file": sounds[0] if sounds else None,
+            "motion_on": motion is not None,
+            "motion_strength": 0.5 if motion is None else motion,
+        }
+    )
 
 
 def list_outputs(runs: Runs) -> list[Any]:

@@ -43,7 +43,10 @@ from wan.web.sockets import LOOPBACK, Limits, raise_file_limit
 from wan.web.uploads import BodyUploads
 
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
-_STYLES = ("patterns", "page", "form", "stage", "library", "library_job", "reviews", "verdicts")
+_STYLES = (
+    *("patterns", "page", "form", "frame", "stage"),
+    *("library", "library_job", "reviews", "verdicts"),
+)
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun
 _STOP_LOOK = 0.2  # seconds between two looks whether somebody asked for the end
 _STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan would never end
@@ -238,10 +241,11 @@ def blocked_paths(settings: Settings) -> list[str]:
 
 def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
-    first = ("shared", "player", "page", "forms", "fields", "copy", "uploads")
-    return [
-        read_assets("js", name) for name in (*first, "compare", "library", "previews", "review")
-    ]
+    names = (
+        *("shared", "player", "page", "forms", "fields", "frame", "copy", "uploads"),
+        *("compare", "library", "previews", "review"),
+    )
+    return [read_assets("js", name) for name in names]
 
 
 def _template() -> str:

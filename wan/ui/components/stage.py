@@ -8,6 +8,7 @@ from markupsafe import Markup
 from wan.domain.catalog import parse_size
 from wan.domain.jobs import JobEvent, JobState, label_takes
 from wan.domain.messages import Language, Message
+from wan.media.inputs import ImagePreview
 from wan.ui.components.component import Component
 from wan.ui.components.status import Card, describe_job, describe_take, sum_up
 from wan.ui.components.templates import render
@@ -30,7 +31,9 @@ def show_idle(language: Language, still: str, card: Card, *, back: bool = False)
     return render("idle.html", language, card=card, still=still, picture="", shape=None, back=back)
 
 
-def show_preview(language: Language, webp: bytes, size: str, card: Card, *, back: bool) -> Markup:
+def show_preview(
+    language: Language, preview: ImagePreview, size: str, card: Card, *, back: bool
+) -> Markup:
     """The stage with the picture as it will be sent. back: whether there is a video to go back
     to.
     """
@@ -39,7 +42,8 @@ def show_preview(language: Language, webp: bytes, size: str, card: Card, *, back
         "idle.html",
         language,
         card=card,
-        picture=base64.b64encode(webp).decode(),
+        picture=base64.b64encode(preview.shown).decode(),
+        whole=base64.b64encode(preview.whole).decode(),
         size="×".join(map(str, sides or ())),
         shape=sides,
         back=back,
