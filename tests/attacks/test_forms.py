@@ -62,7 +62,7 @@ EVENTS = [
     *("list_jobs", "list_jobs_1", "open", "use", "frame", "watch_1", "again", "delete", "bundle"),
     *("compare", "join", "reuse", "every", "pack", "delete_chosen"),
     *("annotate", "star", "move", "retry"),
-    *("use_settings", "use_last_frame"),
+    *("use_settings", "use_last_frame", "move_picture", "move_video"),
     *(
         "show_chosen",
         "list_reviews",

@@ -63,7 +63,7 @@ OPEN = {
         "/assets/x",
         "/static/x",
     ),
-    *("/healthz", "/media/x/x", "/still/x"),
+    *("/healthz", "/media/x/x", "/reference/x/x/x", "/still/x"),
     *(
         "/review",
         "/review/x",
