@@ -11,6 +11,7 @@ from wan.database.engine import Database, Part
 from wan.database.jobs import Jobs
 from wan.database.queue import Queue
 from wan.database.reviews import Reviews
+from wan.database.spending import Spending
 from wan.domain.jobs import Job
 
 
@@ -32,6 +33,7 @@ class Store:
         self.queue, self.jobs = Blocking(Queue(self.database)), Blocking(Jobs(self.database))
         self.accounts = Blocking(Accounts(self.database))
         self.reviews = Blocking(Reviews(self.database))
+        self.spending = Blocking(Spending(self.database))
 
     @property
     def engine(self) -> sa.Engine:

@@ -670,3 +670,20 @@ def test_what_links_cannot_begin_with(monkeypatch, given):
     monkeypatch.setenv("WAN_PUBLIC_URL", given)
     with pytest.raises(SettingsError, match=r"WAN_PUBLIC_URL: got .*Use a URL that starts with"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("logins", "given", "named"),
+    [("ann:a,bob:b", "ann, carl", "carl"), ("", "ann", "ann"), ("ann:a", "Ann", "Ann")],
+)
+def test_an_operator_is_one_of_those_who_sign_in(
+    monkeypatch: pytest.MonkeyPatch, logins: str, given: str, named: str
+):
+    if logins:
+        monkeypatch.setenv("WAN_LOGINS", logins)
+    monkeypatch.setenv("WAN_OPERATORS", given)
+    with pytest.raises(SettingsError, match=f"WAN_OPERATORS: got {named}. Use names in WAN_LOGINS"):
+        load_settings()
+    monkeypatch.setenv("WAN_LOGINS", "bob:b,ann:a")
+    monkeypatch.setenv("WAN_OPERATORS", " ann , bob,")
+    assert load_settings().operators == ["ann", "bob"]

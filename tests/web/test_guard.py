@@ -36,7 +36,7 @@ from wan.ui.gradio_patches import deny_downloads
 from wan.ui.inputs import Page, is_plausible
 from wan.ui.page import build
 from wan.ui.server import blocked_paths
-from wan.web import bodies, rate_limit, review_page, video_page
+from wan.web import bodies, rate_limit, review_page, spending_page, video_page
 from wan.web.addresses import client_address
 from wan.web.events import Events
 from wan.web.guard import Guard
@@ -63,7 +63,7 @@ OPEN = {
         "/assets/x",
         "/static/x",
     ),
-    *("/healthz", "/media/x/x", "/reference/x/x/x", "/still/x"),
+    *("/healthz", "/media/x/x", "/reference/x/x/x", "/still/x", "/spending", "/spending.csv"),
     *(
         "/review",
         "/review/x",
@@ -281,6 +281,7 @@ async def test_of_all_routes_exactly_these_are_open():
                 *routes(studio, asyncio.Event()),
                 *review_page.routes(studio, asyncio.Event()),
                 *video_page.routes(studio, asyncio.Event()),
+                *spending_page.routes(studio, asyncio.Event()),
             ]
         },
     )

@@ -230,6 +230,17 @@ def evidence(job: opt.Job, *, archive: opt.Archive = None, json: opt.Json = Fals
     return inspect.evidence(job, archive)
 
 
+@_command("spending", "", "--csv > spending.csv", "--month 2026-10 --json")
+def spending(*, month: opt.Month = "", csv: opt.Csv = False, json: opt.Json = False) -> Answer:
+    """Show who made what, and what it cost.
+
+    Today and this month, in UTC; or in the month that is named.
+    """
+    from wan.cli.spending import spending
+
+    return spending(month, as_csv=csv)
+
+
 @_command("password", "", "< file")
 def password(*, json: opt.Json = False) -> Answer:
     """Hash a password for WAN_LOGINS, so that it doesn't stand there in plain text.

@@ -7,9 +7,10 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from wan.database.columns import Money
 from wan.database.engine import Part, dialect_of, in_thread
 from wan.database.refusals import OverBudget
-from wan.database.schema import ACCOUNTS, UPLOADS, Money
+from wan.database.schema import ACCOUNTS, UPLOADS
 from wan.domain.jobs import Job, Spent
 
 

@@ -10,6 +10,7 @@ from wan.database.owners import seen_by
 from wan.database.reviews import select_commented, select_judged
 from wan.database.rows import job_of
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, PROMPT_FOLDED
+from wan.database.spending import keep_costs
 from wan.domain import ids
 from wan.domain.jobs import GROUPS, Job, JobFilter, JobPage, JobPlace, JobState
 
@@ -276,6 +277,7 @@ class Jobs(Part):
         """Delete a job that has ended. Returns whether there was one."""
         with self._database.writing() as connection:
             mine = (JOBS.c.id == job.id) & (JOBS.c.owner == job.owner) & ~IS_LIVE
+            keep_costs(connection, mine)
             gone = connection.execute(
                 JOBS.delete().where(mine).returning(JOBS.c.account, JOBS.c.task_id)
             ).first()
@@ -291,7 +293,9 @@ class Jobs(Part):
     def forget_ended(self, before: float) -> None:
         """Delete the rows of jobs that ended before a time."""
         with self._database.writing() as connection:
-            connection.execute(JOBS.delete().where(~IS_LIVE, JOBS.c.ended_at < before))
+            ended = ~IS_LIVE & (JOBS.c.ended_at < before)
+            keep_costs(connection, ended)
+            connection.execute(JOBS.delete().where(ended))
 
     @in_thread
     def forget_deleted(self, before: float) -> None:

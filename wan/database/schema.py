@@ -6,9 +6,6 @@ is not fenced is the task id of a paid request.
 """
 
 import secrets
-from dataclasses import asdict
-from decimal import Decimal
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import (
@@ -25,11 +22,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.types import JSON, TypeDecorator
+from sqlalchemy.types import JSON
 
+from wan.database.columns import Messages, Money, References
 from wan.domain.ids import Seal
-from wan.domain.jobs import LIVE, UNSENT, Reference
-from wan.domain.messages import Message
+from wan.domain.jobs import LIVE, UNSENT
 
 _SCHEMA_LOCK = 0x57414E  # any number that nothing else on the database takes
 _TURN_LIMIT = "60s"  # a second for each of many that start at once on a busy machine
@@ -45,45 +42,6 @@ UPDATE jobs SET take = numbered.take FROM (
     ) AS take FROM jobs
 ) AS numbered WHERE numbered.id = jobs.id AND jobs.take IS NULL
 """
-
-
-class Money(TypeDecorator[Decimal]):
-    """An amount as whole millionths, so that every database adds it up exactly."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> int | None:
-        return None if value is None else int(value.scaleb(6).to_integral_value())
-
-    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value).scaleb(-6)
-
-
-class Messages(TypeDecorator[list[Message]]):
-    """Messages as JSON: they are put into words when they are read."""
-
-    impl = JSON
-    cache_ok = True
-
-    def process_bind_param(self, value: list[Message] | None, dialect: sa.Dialect) -> Any:
-        return [one.model_dump() for one in value or []]
-
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> list[Message]:
-        return [Message(**one) for one in value or []]
-
-
-class References(TypeDecorator[list[Reference]]):
-    """References as JSON."""
-
-    impl = JSON
-    cache_ok = True
-
-    def process_bind_param(self, value: list[Reference] | None, dialect: sa.Dialect) -> Any:
-        return [asdict(one) for one in value or []]
-
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> list[Reference]:
-        return [Reference(**one) for one in value or []]
 
 
 METADATA = MetaData()
@@ -213,6 +171,18 @@ DELETED_TASKS = Table(
     Column("account", String(16), primary_key=True),
     Column("task_id", String(128), primary_key=True),
     Column("deleted_at", Float(53), nullable=False),
+)
+
+# What jobs cost that were deleted: nothing else of them is kept.
+DELETED_COSTS = Table(
+    "deleted_costs",
+    METADATA,
+    *(Column(name, JOBS.c[name].type, nullable=False) for name in ("owner", "account", "model")),
+    *(Column(name, JOBS.c[name].type, nullable=False) for name in ("state", "spent", "currency")),
+    Column("id", String(32), primary_key=True),
+    Column("created_at", Float(53), nullable=False, index=True),
+    Column("amount", Money),
+    Column("seconds", Float(53)),
 )
 
 REVIEWS = Table(

@@ -19,6 +19,7 @@ from typing import Any
 from wan.domain.errors import InvalidInput
 from wan.domain.jobs import Job, JobState
 from wan.domain.plain_text import is_blank
+from wan.domain.spreadsheets import escape_cell
 from wan.domain.validation import clean_text
 
 VERDICTS = ("yes", "maybe", "no")
@@ -34,12 +35,6 @@ DAYS_LIMIT = 365
 _DAY = 24 * 3600.0
 _REVIEWER = re.compile(r"[A-Za-z0-9_-]{20,64}")
 _OVERHANG = 0.5  # seconds by which a sound, and so a player's clock, may outlast the frames
-# What a spreadsheet may split a row at: by its locale, or because it ignores quotes.
-_SEPARATORS = frozenset(";,|\t\n\r")
-_BEFORE = r";,|\s\"'`´‘’“”„«»"  # may stand between the start of a cell and a formula
-_FORMULA = re.compile(
-    rf"(\A[{_BEFORE}]*+|(?<![{_BEFORE}])[{_BEFORE}]++)([=+\-@＝＋－＠﹢﹣﹦﹫])(?=(\S?))"
-)
 
 
 @dataclass(frozen=True)
@@ -281,27 +276,9 @@ def export_csv(review: Review) -> bytes:
                 one["comment"],
             ]
             rows.writerow(
-                [_escape_cell(cell) for cell in (*cells, one["at_seconds"], one["given_at"])]
+                [escape_cell(cell) for cell in (*cells, one["at_seconds"], one["given_at"])]
             )
     return out.getvalue().encode("utf-8-sig")
-
-
-def _escape_cell(value: object) -> str:
-    return "" if value is None else _FORMULA.sub(_mark_as_text, str(value))
-
-
-def _mark_as_text(found: re.Match[str]) -> str:
-    """Mark a character that may begin a formula as text.
-
-    After a mere space it begins none unless more follows: a dash stays a dash.
-    """
-    before, sign, after = found.groups()
-    begins = (
-        found.start() == 0
-        or not _SEPARATORS.isdisjoint(before)
-        or (after and before[-1:].isspace())
-    )
-    return f"{before}'{sign}" if begins else f"{before}{sign}"
 
 
 def _export_take(take: Take) -> dict[str, Any]:

@@ -68,6 +68,7 @@ class Settings(Locations):
     )
     jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1, le=100_000)
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
+    operator_names: str = Field(default="", alias="WAN_OPERATORS")
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
     hosts: str = Field(default="", alias="WAN_HOSTS")
     root_path: str = Field(default="", alias="GRADIO_ROOT_PATH")
@@ -165,6 +166,17 @@ class Settings(Locations):
         if not all(name and password for name, password in users):
             raise SettingsError.about("WAN_LOGINS", "***", LOGINS)
         return dict(users)
+
+    @property
+    def operators(self) -> list[str]:
+        """Names of those who, signed in, see what everybody spends. Raises SettingsError."""
+        names = [name.strip() for name in self.operator_names.split(",") if name.strip()]
+        users = self.users if names else {}
+        for name in names:
+            if name not in users:
+                allowed = "names in WAN_LOGINS, separated by commas"
+                raise SettingsError.about("WAN_OPERATORS", name[:_SHOWN], allowed)
+        return names
 
     @property
     def backend(self) -> Backend:
@@ -290,6 +302,7 @@ def _check_service(settings: Settings) -> None:
         settings.key(),
         settings._key_in_file(),
         settings.users,
+        settings.operators,
         settings.trusted_proxies,
         settings.host_names,
         settings.outward_proxy,

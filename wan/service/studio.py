@@ -29,6 +29,7 @@ from wan.service.library import EditableLibrary
 from wan.service.references import References
 from wan.service.reviews import Reviews
 from wan.service.runner import Runner
+from wan.service.spending import Spending
 from wan.service.stores import Stores, open_stores
 from wan.service.submission import Submission
 from wan.service.thumbnails import Thumbnails
@@ -50,6 +51,7 @@ class _Parts:
     library: EditableLibrary
     exports: Exports
     reviews: Reviews
+    spending: Spending
     submission: Submission
     thumbnails: Thumbnails
     watching: Watching
@@ -113,6 +115,11 @@ class Studio:
     def reviews(self) -> Reviews:
         """Takes that others are asked to judge."""
         return self._open_parts.reviews
+
+    @property
+    def spending(self) -> Spending:
+        """What was made, by whom, and what it cost."""
+        return self._open_parts.spending
 
     @property
     def submission(self) -> Submission:
@@ -216,6 +223,7 @@ class Studio:
             library=library,
             exports=Exports(stores.storage, library),
             reviews=Reviews(stores.database, stores.storage, self.uploads, clock, changes.notify),
+            spending=Spending(stores.database, settings, clock),
             submission=submission,
             thumbnails=Thumbnails(stores.storage, library, access.owners),
             watching=Watching(stores.database, library, keys, runner, changes, clock),

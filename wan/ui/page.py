@@ -163,30 +163,22 @@ def _header(language: Language, settings: Settings, name: str = "") -> str:
     connect, share = any(connections.accepted_credentials(settings)), not settings.users
     served = settings.server_name.strip(" []") in _EVERYWHERE
     notes = [Message.of("fleeting")] if settings.is_ephemeral else []
+    show = partial(
+        show_header,
+        language,
+        connect=connect,
+        share=share,
+        name=name,
+        is_operator=name in settings.operators,
+        home=settings.home_url,
+        served=served,
+    )
     if settings.backend == "simulator":
         withheld = [Message.of("key_on_space")] if settings.key_withheld else []
-        return show_header(
-            language,
-            Message.of("badge_demo"),
-            short=Message.of("badge_demo_short"),
-            notes=[*withheld, *notes],
-            connect=connect,
-            share=share,
-            name=name,
-            home=settings.home_url,
-            served=served,
-        )
+        short = Message.of("badge_demo_short")
+        return show(Message.of("badge_demo"), short=short, notes=[*withheld, *notes])
     connection = settings.connection()
     where: Message | str = urlsplit(connection.base_url).hostname or ""
     if connection.region:
         where = Message.of(f"region_{connection.region}")
-    return show_header(
-        language,
-        where,
-        notes=notes,
-        connect=connect,
-        share=share,
-        name=name,
-        home=settings.home_url,
-        served=served,
-    )
+    return show(where, notes=notes)

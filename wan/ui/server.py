@@ -27,7 +27,7 @@ from wan.ui.api.mcp import install_mcp
 from wan.ui.gradio_patches import serve_within_limits
 from wan.ui.inputs import Page
 from wan.ui.theme import WanTheme
-from wan.web import review_html, review_page, video_page
+from wan.web import review_html, review_page, spending_page, video_page
 from wan.web.events import SLOTS
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
@@ -148,6 +148,7 @@ class Server:
             *routes(self._studio, self._opened),
             *review_page.routes(self._studio, self._opened),
             *video_page.routes(self._studio, self._opened),
+            *spending_page.routes(self._studio, self._opened),
         ]
 
     @contextlib.asynccontextmanager

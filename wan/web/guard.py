@@ -45,6 +45,7 @@ _READ = (
     r"/|/zh|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon"
     r"|/(?:assets|static)/.+|/healthz|/media/.+|/reference/.+|/still/.+"
     r"|/(?:review|video)(?:/.*)?"
+    r"|/spending(?:\.csv)?"
     rf"|{_API}/(?:info|startup-events|app_id|queue/data|upload_progress|file=.+)"
 )
 _PAGES = frozenset(path for path in languages.PATHS.values() if path != "/")

@@ -13,6 +13,7 @@ from wan.service.studio import Studio
 from wan.web import uploads
 from wan.web.addresses import group
 from wan.web.paths import MEDIA, STILLS
+from wan.web.sign_in import name_of
 
 _STILLS = frozenset({"image.webp", "reference.webp"})
 
@@ -99,8 +100,7 @@ def is_signed_in(request: Request) -> bool:
     app: Any = request.app
     if getattr(app, "auth", None) is None:
         return True
-    cookies = [f"access-token-{secure}{app.cookie_id}" for secure in ("", "unsecure-")]
-    return any(app.tokens.get(request.cookies.get(cookie)) is not None for cookie in cookies)
+    return name_of(app, request) is not None
 
 
 async def _still(request: Request) -> Response:
