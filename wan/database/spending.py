@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from wan.database.engine import Part, dialect_of, in_thread
 from wan.database.schema import DELETED_COSTS, JOBS
+from wan.domain.catalog import FILM
 from wan.domain.jobs import JobState, Spent
 from wan.domain.plain_text import clean
 from wan.domain.spending import Expense
@@ -25,7 +26,7 @@ class Spending(Part):
             _SECONDS.label("seconds"),
             JOBS.c.request["prompt"].as_string().label("prompt"),
             (JOBS.c.backend == "simulator").label("simulated"),
-        ).where(JOBS.c.created_at >= since, JOBS.c.created_at < until)
+        ).where(JOBS.c.created_at >= since, JOBS.c.created_at < until, JOBS.c.model != FILM)
         gone = sa.select(DELETED_COSTS).where(
             DELETED_COSTS.c.created_at >= since, DELETED_COSTS.c.created_at < until
         )

@@ -18,9 +18,13 @@ from urllib.parse import urlsplit
 ModelName = Literal["wan2.6-i2v-flash", "wan2.6-r2v-flash", "wan2.6-r2v"]
 Region = Literal["cn-beijing", "ap-southeast-1"]
 Tier = Literal["720P", "1080P"]
+Fit = Literal["crop", "pad"]
+"""How a picture of another shape comes to a size."""
 
 IMAGE_TO_VIDEO: ModelName = "wan2.6-i2v-flash"
 REFERENCE_TO_VIDEO: ModelName = "wan2.6-r2v-flash"
+FILM = "film"
+"""What stands in place of a model where finished videos were joined to one."""
 
 PROMPT_LIMIT = 1500  # characters (S1, S3); the service cuts longer ones silently
 NEGATIVE_PROMPT_LIMIT = 500  # characters (S1, S3)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from string import ascii_uppercase
 from typing import Any
 
-from wan.domain.catalog import Price
+from wan.domain.catalog import FILM, Price
 from wan.domain.messages import Message
 
 
@@ -190,8 +190,17 @@ class Job:
         return self.state in LIVE
 
     @property
+    def is_film(self) -> bool:
+        """Whether it is finished videos joined to one: made here, free, and by no task."""
+        return self.model == FILM
+
+    @property
     def billed(self) -> tuple[float | None, Price | None]:
-        """Billed seconds and their price, as far as known; zero for a free end without a video."""
+        """Billed seconds and their price, as far as known; zero for a free end without a video, and
+        for a film, which has no price.
+        """
+        if self.is_film:
+            return 0.0, None
         if self.live or self.state is JobState.SUCCEEDED or self.spent is not Spent.NO:
             return self.billed_seconds, self.price
         return 0.0, self.price and Price(Decimal(0), self.currency, 0.0, exact=True)

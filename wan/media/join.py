@@ -53,9 +53,11 @@ def join(
     size: str,
     fps: float,
     progress: Progress,
+    fit: str = "pad",
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Join videos into one MP4 of a size (`W*H` px) and frame rate; other shapes are padded.
+    """Join videos into one MP4 of a size (`W*H` px) and frame rate; other shapes are padded, or
+    cropped with `fit` "crop".
 
     The film has sound where any video has, with silence for what is missing. progress: called with
     the fraction done, 0 to 1, and may raise to stop. Stopped or failed, nothing is left at
@@ -63,7 +65,7 @@ def join(
     """
     try:
         with encode.open_mp4(target, tags or {}) as made:
-            _write_clips(made, paths, size, fps, progress)
+            _write_clips(made, paths, size, fps, fit, progress)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -110,7 +112,12 @@ def archive(
 
 
 def _write_clips(
-    made: OutputContainer, paths: Sequence[Path], size: str, fps: float, progress: Progress
+    made: OutputContainer,
+    paths: Sequence[Path],
+    size: str,
+    fps: float,
+    fit: str,
+    progress: Progress,
 ) -> None:
     """Write clip after clip, each starting at the exact end of the last, so that rounding never
     adds up.
@@ -126,7 +133,7 @@ def _write_clips(
         heard = (
             _read_sound(path, floor(ends * _RATE) - floor(begins * _RATE)) if sound else iter(())
         )
-        for number, frame in _read_pictures(path, begins, ends, size, rate):
+        for number, frame in _read_pictures(path, begins, ends, (size, fit), rate):
             frame.pts, frame.time_base, frame.pict_type = number, 1 / rate, 0
             made.mux(picture.encode(frame))
             if sound is not None:
@@ -152,10 +159,10 @@ def _has_sound(path: Path) -> bool:
 
 
 def _read_pictures(
-    path: Path, begins: Fraction, ends: Fraction, size: str, rate: Fraction
+    path: Path, begins: Fraction, ends: Fraction, shape: tuple[str, str], rate: Fraction
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Yield the pictures of a clip shown from `begins` to `ends` s of the film, each with its
-    number.
+    number. shape: the film's size, and how the clip comes to it.
     """
 
     def number(at: Fraction) -> int:
@@ -163,9 +170,9 @@ def _read_pictures(
 
     with av.open(str(path), options=probe.OPTIONS) as given:
         upcoming, shown, start = number(begins), None, _start_of(given)
-        for frame in encode.filter_frames(
-            given, *encode.fit_filters(*catalog.parse_size(size), "pad")
-        ):
+        size, fit = shape
+        steps = encode.fit_filters(given.streams.video[0], *catalog.parse_size(size), fit)
+        for frame in encode.filter_frames(given, *steps):
             while shown is not None and upcoming < number(begins + _time_of(frame) - start):
                 yield upcoming, shown
                 upcoming += 1

@@ -42,7 +42,7 @@ class Exports:
             job, video = await self._hold_video(job_id, owner, folder)
             await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
             with translate_errors():
-                name = f"{job.model}-{job.seed}"
+                name = job.model if job.is_film else f"{job.model}-{job.seed}"
                 await inputs.run_in_sandbox(
                     Asker(owner=owner),
                     join.bundle,
@@ -66,7 +66,7 @@ class Exports:
         progress: as for `join`; stopped or failed, nothing is left at `target`. Raises JobNotFound;
         InvalidInput for none or too many jobs, and for a job without a video; StorageUnavailable.
         """
-        _require_count(job_ids, ARCHIVED)
+        _require_count(len(job_ids), ARCHIVED)
         async with self._storage.workroom() as folder:
             kept = [await self._hold_video(job_id, owner, folder) for job_id in job_ids]
             total = sum(path.stat().st_size for _, path in kept)
@@ -86,17 +86,19 @@ class Exports:
         target: Path,
         size: str = "",
         fps: float = 0.0,
+        fit: catalog.Fit = "pad",
         progress: Callable[[float], None],
     ) -> None:
         """Write the videos of 2 to 20 jobs, in their order, as one MP4 to `target`.
 
-        size, fps: `W*H` px and frames per second; those of the first video unless given. progress:
-        called from another thread with how much is done, 0 to 1; what it raises stops the work and
-        is raised here. Where the awaiting task is cancelled, the work has stopped when this ends.
-        Stopped or failed, nothing is left at `target`. Raises JobNotFound; InvalidInput for too few
-        or too many jobs, and for a job without a video; StorageUnavailable.
+        size, fps: `W*H` px and frames per second; those of the first video unless given. fit: how
+        videos of another shape come to that size. progress: called from another thread with how
+        much is done, 0 to 1; what it raises stops the work and is raised here. Where the awaiting
+        task is cancelled, the work has stopped when this ends. Stopped or failed, nothing is left
+        at `target`. Raises JobNotFound; InvalidInput for too few or too many jobs, and for a job
+        without a video; StorageUnavailable.
         """
-        _require_count(job_ids, embedded_settings.SHOTS)
+        _require_count(len(job_ids), embedded_settings.SHOTS)
         async with self._storage.workroom() as folder:
             shots = [await self._hold_video(job_id, owner, folder) for job_id in job_ids]
             jobs, paths = [job for job, _ in shots], [path for _, path in shots]
@@ -104,12 +106,22 @@ class Exports:
                 size or f"{jobs[0].width}*{jobs[0].height}",
                 fps or jobs[0].fps or catalog.SERVICE_FPS,
             )
-            tags = embedded_settings.tags([embedded_settings.settings_of(job) for job in jobs])
+            told = [shot for job in jobs for shot in embedded_settings.shots_of(job)]
+            _require_count(len(told), embedded_settings.SHOTS)
             async with self._joining:
                 await asyncio.to_thread(self._storage.require_room)
                 with translate_errors():
                     await run_stoppable(
-                        partial(join.join, paths, target, size=size, fps=fps, tags=tags), progress
+                        partial(
+                            join.join,
+                            paths,
+                            target,
+                            size=size,
+                            fps=fps,
+                            fit=fit,
+                            tags=embedded_settings.tags(told),
+                        ),
+                        progress,
                     )
 
     async def _hold_video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
@@ -121,10 +133,10 @@ class Exports:
         raise InvalidInput("takes", "take_without_video", given=job.seed)
 
 
-def _require_count(job_ids: Sequence[str], allowed: range) -> None:
-    """Raise InvalidInput for too few or too many jobs."""
-    if len(job_ids) not in allowed:
-        given, low, high = len(job_ids), allowed[0], allowed[-1]
+def _require_count(given: int, allowed: range) -> None:
+    """Raise InvalidInput for too few or too many jobs, or shots of a film."""
+    if given not in allowed:
+        low, high = allowed[0], allowed[-1]
         raise InvalidInput("takes", "takes_count", given=given, low=low, high=high)
 
 

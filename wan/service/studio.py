@@ -25,6 +25,7 @@ from wan.service import cleanup
 from wan.service.access import Access, AccessPolicy, KeyRing
 from wan.service.changes import Changes
 from wan.service.exports import Exports
+from wan.service.films import Films
 from wan.service.library import EditableLibrary
 from wan.service.references import References
 from wan.service.reviews import Reviews
@@ -50,6 +51,7 @@ class _Parts:
     access: Access
     library: EditableLibrary
     exports: Exports
+    films: Films
     reviews: Reviews
     spending: Spending
     submission: Submission
@@ -110,6 +112,11 @@ class Studio:
     def exports(self) -> Exports:
         """What is made of finished videos."""
         return self._open_parts.exports
+
+    @property
+    def films(self) -> Films:
+        """Finished videos, joined to one that is kept."""
+        return self._open_parts.films
 
     @property
     def reviews(self) -> Reviews:
@@ -216,12 +223,14 @@ class Studio:
             changes=changes,
             clock=clock,
         )
+        exports = Exports(stores.storage, library)
         return _Parts(
             stores=stores,
             runner=runner,
             access=access,
             library=library,
-            exports=Exports(stores.storage, library),
+            exports=exports,
+            films=Films(stores, library, exports, changes, clock),
             reviews=Reviews(stores.database, stores.storage, self.uploads, clock, changes.notify),
             spending=Spending(stores.database, settings, clock),
             submission=submission,

@@ -182,6 +182,8 @@ class Submission:
         permission = permission or self._policy.operator
         await asyncio.to_thread(self._storage.require_room)
         old = await self._library.get(job_id, owner=owner)
+        if old.is_film:
+            raise WanError(Message.of("film_again"))
         if old.spent is Spent.MAYBE and not may_pay_twice:
             raise MayPayTwice
         if old.account != permission.connection.account:

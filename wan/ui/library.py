@@ -54,7 +54,7 @@ def build(
         with gr.Column(elem_id="wan-library-foot"):
             takes = ChosenTakes(events, chosen, joining)
     library.connect(tab, filters)
-    takes.connect(library.detail)
+    takes.connect(library.detail, library.connect_open)
     Selection(events, chosen, joining).connect(takes.bar, takes.work)
     reuse_settings.wire(language, studio, connection, tabs, runs)
 
@@ -80,16 +80,8 @@ class Library:
         self._asked = [*filters, self._shelf]
         self._connect_list(filters)
         tab.select(None, js="() => window.wanLibrary.selected()")
-        self._events.connect(
-            self._grid.open,
-            self.open,
-            self._asked,
-            [self.detail, self._note],
-            refuse=self._refuse,
-            values=OfJob,
-            js=_SHELVED,
-            trigger_mode="multiple",
-        )
+        for opening in (self._grid.open, self.detail.open):
+            self.connect_open(opening)
         self._events.connect(
             self._grid.every,
             self.every,
@@ -126,6 +118,19 @@ class Library:
         self._connect_act(self.detail.again, self.again, forms)
         self._connect_act(self.detail.retry, self.retry, stages)
         self._connect_act(self.detail.delete, self.delete, [])
+
+    def connect_open(self, event: Callable[..., Any]) -> None:
+        """Connect a button that shows a job in place of the cards."""
+        self._events.connect(
+            event,
+            self.open,
+            self._asked,
+            [self.detail, self._note],
+            refuse=self._refuse,
+            values=OfJob,
+            js=_SHELVED,
+            trigger_mode="multiple",
+        )
 
     def _connect_list(self, filters: Sequence[Any]) -> None:
         connect = partial(
@@ -234,6 +239,7 @@ class Library:
             place,
             kept=kept,
             thumbnail=self._studio.thumbnails.name,
+            there=await self._studio.films.find_takes(event.job),
         )
 
     async def every(self, caller: Caller, *asked: str | None) -> str:
@@ -293,7 +299,7 @@ class Library:
 
     async def _resume(self, caller: Caller, job_id: str, *, again: bool) -> list[Any]:
         event = await self._studio.watching.snapshot(job_id, owner=caller.owner)
-        tab = MODELS[event.job.model].makes
+        tab = MODELS[reuse_settings.require_run(event.job).model].makes
         views: list[Any] = []
         for of in self._runs:
             shown = (show_job(self._language, event), event.job.id)

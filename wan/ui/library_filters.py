@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from pydantic import Field
 
-from wan.domain.catalog import MODELS
+from wan.domain.catalog import FILM, MODELS
 from wan.domain.jobs import GROUPS
 from wan.domain.messages import Language, t
 from wan.service.library import VERDICTS
@@ -55,6 +55,7 @@ def make_filters(language: Language) -> list[Any]:
     """Return the controls, in the order of `FILTERS`."""
     everything = [(t(language, "library_any"), "")]
     models = everything + [(name, name) for name in MODELS]
+    models.append((t(language, "film"), FILM))
     states = everything + [(t(language, f"library_state_{name}"), name) for name in GROUPS]
     verdicts = everything + [
         (t(language, "library_verdict_none" if name == "none" else f"rv_{name}"), name)

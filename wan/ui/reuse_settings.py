@@ -10,9 +10,10 @@ from typing import Any
 import gradio as gr
 
 from wan.domain.catalog import MODELS
-from wan.domain.errors import JobNotFound
-from wan.domain.messages import Language
-from wan.media import inputs
+from wan.domain.errors import JobNotFound, WanError
+from wan.domain.jobs import Job
+from wan.domain.messages import Language, Message
+from wan.media import embedded_settings, inputs
 from wan.service.studio import Studio
 from wan.storage.objects import require_room
 from wan.ui import framing, image
@@ -32,8 +33,10 @@ Form = tuple[str, dict[str, Any]]
 
 
 async def read_settings(studio: Studio, job_id: str, *, owner: str) -> Form:
-    """Return the form that makes a job's video again. Raises JobNotFound and StorageUnavailable."""
-    job = await studio.library.get(job_id, owner=owner)
+    """Return the form that makes a job's video again. Raises JobNotFound, StorageUnavailable, and
+    WanError for a film.
+    """
+    job = require_run(await studio.library.get(job_id, owner=owner))
     references = await copy_references(studio, job.id, owner=owner)
     tab = MODELS[job.model].makes
     return tab, make_form_values(tab, job.request, job.seed, references)
@@ -48,8 +51,17 @@ async def read_last_frame(studio: Studio, job_id: str, *, owner: str) -> Form:
         frame = await studio.exports.extract_last_frame(job.id, owner=owner)
         await asyncio.to_thread(path.write_bytes, frame)
     form = {"image": str(path), "url": "", "seed": ""}
-    form |= framing.show_size(job.request["size"]) | framing.show_framing({})
+    form |= framing.show_size(
+        embedded_settings.shots_of(job)[0]["request"]["size"]
+    ) | framing.show_framing({})
     return image.TAB, form
+
+
+def require_run(job: Job) -> Job:
+    """Return a job that was made at the service. Raises WanError for a film."""
+    if job.is_film:
+        raise WanError(Message.of("film_again"))
+    return job
 
 
 def make_form_values(

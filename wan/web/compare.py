@@ -91,8 +91,8 @@ def describe_settings(language: Language, job: Job, *, priced: bool = True) -> S
     name them.
     """
     price = (
-        text(language, "fact_free")
-        if job.simulated
+        text(language, "cost_free" if job.is_film else "fact_free")
+        if job.simulated or job.is_film
         else as_it_is(str(job.price))
         if job.price
         else Markup("")
@@ -104,8 +104,13 @@ def describe_settings(language: Language, job: Job, *, priced: bool = True) -> S
     }
     made_from = Markup(" · ").join(_reference(language, one) for one in job.references)
     facts = Markup(" · ").join(measurements(language, job))
+    made_by = (
+        {"model": text(language, "film")}
+        if job.is_film
+        else {"model": as_it_is(job.model), "seed": as_it_is(job.seed)}
+    )
     return (
-        {"model": as_it_is(job.model), "seed": as_it_is(job.seed)}
+        made_by
         | asked
         | {
             "compare_made_from": made_from,

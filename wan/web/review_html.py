@@ -126,7 +126,7 @@ def facts(language: Language, job: Job, *, seed: bool = True) -> Markup:
     return Markup(" · ").join(
         [
             *measurements(language, job),
-            *([text(language, "fact_seed", seed=job.seed)] if seed else []),
+            *([text(language, "fact_seed", seed=job.seed)] if seed and not job.is_film else []),
         ]
     )
 

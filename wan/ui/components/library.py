@@ -3,7 +3,7 @@ that goes on. The functions give their values as HTML.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -86,7 +86,8 @@ class LibraryDetail(Component):
     """One job, or takes side by side, in place of the cards; without either they are shown."""
 
     event_names = (
-        *("close", "annotate", "use", "frame", "again", "retry", "watch", "bundle", "delete"),
+        *("close", "open", "annotate", "use", "frame", "again", "retry", "watch"),
+        *("bundle", "delete"),
     )
 
 
@@ -97,9 +98,9 @@ class LibraryBar(Component):
 
 
 class LibraryWork(Component):
-    """How far some work is, and what came of it."""
+    """What has to be chosen before some work, how far it is, and what came of it."""
 
-    event_names = ("stop", "dismiss")
+    event_names = ("join", "stop", "open", "dismiss")
 
 
 class LibraryNote(Component):
@@ -204,6 +205,12 @@ def show_bar(language: Language) -> Markup:
     return render("library_bar.html", language, needed=needed, PROJECT_LIMIT=PROJECT_LIMIT)
 
 
+def show_shapes(language: Language, takes: Sequence[Job], gone: Sequence[str] = ()) -> Markup:
+    """The question before takes of different shapes are joined. gone: see `gone_mark`."""
+    shapes = dict.fromkeys(f"{take.width}×{take.height}" for take in takes)
+    return render("library_shapes.html", language, shapes=list(shapes), gone=gone)
+
+
 def show_progress(
     language: Language, done: float, gone: Sequence[str] = (), key: str = "library_joining"
 ) -> Markup:
@@ -219,13 +226,20 @@ def show_deleted(language: Language, gone: Sequence[str], kept: int) -> Markup:
 
 
 def show_download(
-    language: Language, address: str, name: str, key: str, *, at_once: bool = False
+    language: Language, address: str, name: str, key: str, *, at_once: bool = False, job: str = ""
 ) -> Markup:
     """What was made, to be downloaded. address: where the page finds it. key: of what the link
-    says. at_once: whether the download begins without a click.
+    says. at_once: whether the download begins without a click. job: the id of what was made, where
+    it is in the library.
     """
     return render(
-        "library_download.html", language, address=address, name=name, key=key, at_once=at_once
+        "library_download.html",
+        language,
+        address=address,
+        name=name,
+        key=key,
+        at_once=at_once,
+        job=job,
     )
 
 
@@ -242,10 +256,12 @@ def show_job(
     *,
     kept: bool = False,
     thumbnail: Callable[[str, int], str] = lambda _job_id, _number: "",
+    there: Collection[str] = (),
 ) -> Markup:
     """One job with all that is known of it. note: what came of a button. place: where it stands
     among the cards. kept: whether the note is good. thumbnail: gives the name of that of a
-    reference, by the job and its number.
+    reference, by the job and its number. there: ids of those takes of a film that are in the
+    library.
     """
     job = event.job
     steps = durations(event)
@@ -271,6 +287,8 @@ def show_job(
             _describe(language, one, thumbnail(job.id, number))
             for number, one in enumerate(job.references, 1)
         ],
+        shots=embedded_settings.shots_of(job) if job.is_film else [],
+        there=there,
         ids=_ids(job),
     )
 
@@ -291,6 +309,8 @@ def _moment(at: float) -> datetime:
 
 
 def _cost(language: Language, job: Job, *, long: bool) -> Markup:
+    if job.is_film:
+        return text(language, "cost_free")
     if job.simulated:
         return text(language, "fact_free" if long else "cost_free")
     if not job.live and job.spent is Spent.NO:
