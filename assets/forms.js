@@ -53,12 +53,22 @@ window.wanForms = (() => {
   // Everything else in the forms, such as a sample, outlives a reload too; what they say before
   // that was put back does not count.
   let arrived = false;
+  let putBack = false; // and nothing was changed since
   const remember = (forms) => arrived && keep(FORMS, JSON.stringify(forms));
 
   function remembered() {
     arrived = true;
     return JSON.parse(kept(FORMS) ?? "null");
   }
+
+  const fill = (forms) => {
+    putBack = true;
+    return forms;
+  };
+
+  // Whether the stage shows a job beside a form that was only put back: then it stays there.
+  const keepsStage = (tab) =>
+    putBack && document.querySelector(`#wan-${tab}-view .wan-view`)?.dataset.state !== "IDLE";
 
   // What was taken along, once; null for whoever came another way.
   function carried() {
@@ -118,6 +128,10 @@ window.wanForms = (() => {
     hold(target);
     change(target);
   });
+  for (const kind of ["pointerdown", "keydown", "input", "change", "drop"])
+    document.addEventListener(kind, ({ target }) => {
+      if (target.closest?.(".wan-brief")) putBack = false;
+    });
   document.addEventListener("click", ({ target }) => {
     const tile = target.closest?.("[data-insert]");
     if (tile) insert(tile);
@@ -137,5 +151,16 @@ window.wanForms = (() => {
     if (!link.ariaCurrent) leave(link);
   });
 
-  return { keyTyped, restore, remember, remembered, carry, carried, newTake, newTakeOf };
+  return {
+    keyTyped,
+    restore,
+    remember,
+    remembered,
+    carry,
+    carried,
+    fill,
+    keepsStage,
+    newTake,
+    newTakeOf,
+  };
 })();

@@ -147,7 +147,9 @@ window.wanStudio = (() => {
     window.wanForms.restore();
     if (!window.wanLibrary.arrive()) back(Boolean(carried));
     setTimeout(() => TABS.filter(isLive).forEach(attach), 60);
-    return filled?.length === forms.length ? filled : forms.map(() => ({ __type__: "update" }));
+    return filled?.length === forms.length
+      ? window.wanForms.fill(filled)
+      : forms.map(() => ({ __type__: "update" }));
   }
 
   // Does something as soon as it can be done: a tab is put on the page when somebody first turns to

@@ -260,7 +260,8 @@ def _wire_preview(
     names = ("image", *framing.FIELDS)
     filled = ("image", *framing.CROP_FIELDS)  # not only by hand
 
-    async def show(token: str, job_id: str, request: gr.Request, *form: Any) -> tuple[Any, Any]:
+    async def show(token: str, job_id: str, request: gr.Request, *given: Any) -> tuple[Any, Any]:
+        *form, kept = given  # whether the stage stays: the form was only put back
         caller = Caller(studio, request, token)
         values = dict(zip(names, form, strict=True))
         if not values["image"]:
@@ -272,7 +273,7 @@ def _wire_preview(
         except Overtaken:
             return gr.skip(), gr.skip()  # the page has asked for another meanwhile
         # The stage belongs to the video that is being made, or has been begun meanwhile.
-        if is_busy or await run.was_begun_since(caller, arrival_time()):
+        if kept or is_busy or await run.was_begun_since(caller, arrival_time()):
             return gr.skip(), note
         return stage, note
 
@@ -284,8 +285,9 @@ def _wire_preview(
     gr.on(
         triggers,
         show,
-        [visitor.owner, run.job, *shaping],
+        [visitor.owner, run.job, *shaping, run.again],
         [run.view, enlarged],
+        js="(...given) => given.with(-1, window.wanForms.keepsStage('image') ? 'kept' : '')",
         trigger_mode="always_last",
         **hidden,
     )
