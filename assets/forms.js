@@ -21,6 +21,8 @@ window.wanForms = (() => {
 
   const hold = (part) => [...texts()].includes(part) && keep(typed(part), part.value);
 
+  let putBack = false; // and nothing was changed since
+
   function restore() {
     for (const part of texts()) {
       const text = kept(typed(part));
@@ -28,6 +30,7 @@ window.wanForms = (() => {
       part.value = text;
       part.dispatchEvent(new Event("input", { bubbles: true }));
     }
+    putBack = true;
   }
 
   // To the page in the other language, where the forms are filled as they are here. A key and a
@@ -53,18 +56,12 @@ window.wanForms = (() => {
   // Everything else in the forms, such as a sample, outlives a reload too; what they say before
   // that was put back does not count.
   let arrived = false;
-  let putBack = false; // and nothing was changed since
   const remember = (forms) => arrived && keep(FORMS, JSON.stringify(forms));
 
   function remembered() {
     arrived = true;
     return JSON.parse(kept(FORMS) ?? "null");
   }
-
-  const fill = (forms) => {
-    putBack = true;
-    return forms;
-  };
 
   // Whether the stage shows a job beside a form that was only put back: then it stays there.
   const keepsStage = (tab) =>
@@ -158,7 +155,6 @@ window.wanForms = (() => {
     remembered,
     carry,
     carried,
-    fill,
     keepsStage,
     newTake,
     newTakeOf,

@@ -75,9 +75,13 @@ window.wanStudio = (() => {
   function announce(shown) {
     const said = [...shown.querySelectorAll(".wan-title, .wan-say")]
       .map((part) => part.textContent.trim())
-      .join(". ");
+      .filter(Boolean);
     const announcer = document.getElementById("wan-announcer");
-    if (announcer && said && announcer.textContent !== said) announcer.textContent = said;
+    if (!announcer || !said.length || announcer.textContent === said.join("")) return;
+    // Each a paragraph: no language's full stop stands between them
+    announcer.replaceChildren(
+      ...said.map((words) => Object.assign(document.createElement("p"), { textContent: words })),
+    );
   }
 
   // The browser's tab says what the page would: what is going on in it, or how it ended.
@@ -147,9 +151,7 @@ window.wanStudio = (() => {
     window.wanForms.restore();
     if (!window.wanLibrary.arrive()) back(Boolean(carried));
     setTimeout(() => TABS.filter(isLive).forEach(attach), 60);
-    return filled?.length === forms.length
-      ? window.wanForms.fill(filled)
-      : forms.map(() => ({ __type__: "update" }));
+    return filled?.length === forms.length ? filled : forms.map(() => ({ __type__: "update" }));
   }
 
   // Does something as soon as it can be done: a tab is put on the page when somebody first turns to

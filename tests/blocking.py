@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from wan.database.accounts import Accounts
+from wan.database.discussion import Discussion
 from wan.database.engine import Database, Part
 from wan.database.jobs import Jobs
 from wan.database.queue import Queue
@@ -34,6 +35,7 @@ class Store:
         self.accounts = Blocking(Accounts(self.database))
         self.reviews = Blocking(Reviews(self.database))
         self.spending = Blocking(Spending(self.database))
+        self.discussion = Blocking(Discussion(self.database))
 
     @property
     def engine(self) -> sa.Engine:

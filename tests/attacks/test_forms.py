@@ -70,6 +70,8 @@ EVENTS = [
         "create_review",
         "revoke",
         "delete_review",
+        "add_takes",
+        *("reply", "rewrite", "take_back", "resolve", "reopen"),
         "export_csv",
         "export_json",
         "export_zip",

@@ -334,7 +334,7 @@ _OWNERS = (
     ),
     _fault(
         "videos of a review after its link was revoked",
-        "database/reviews.py",
+        "database/verdicts.py",
         "return REVIEWS.c.revoked_at.is_(None) & (",
         "return sa.true() & (",
         "service/test_reviews.py::test_a_review_from_its_link_to_its_end",
@@ -730,7 +730,7 @@ _FRESH = (
     ),
     _fault(
         "a table of verdicts that spreadsheets read in another encoding",
-        "domain/reviews.py",
+        "domain/review_exports.py",
         'out.getvalue().encode("utf-8-sig")',
         'out.getvalue().encode("utf-8")',
         "service/test_reviews.py::test_no_cell_of_the_table_is_a_formula",

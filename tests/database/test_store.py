@@ -936,7 +936,7 @@ def test_a_database_of_an_earlier_version_gets_its_new_indexes(new_database):
 
 
 def test_nobody_fills_a_review_alone(store, monkeypatch):
-    monkeypatch.setattr("wan.database.reviews.COMMENTS_LIMIT", 2)
+    monkeypatch.setattr("wan.database.verdicts.COMMENTS_LIMIT", 2)
     kept(store)
     for at, job_id in enumerate(("job1", "job2")):
         store.reviews.add_verdict(word(at=NOW + at, job_id=job_id, comment="words"))
@@ -970,7 +970,7 @@ def fill(store, network: str, most: int = 100) -> int:
 
 
 def test_one_network_leaves_room_for_the_next(store, monkeypatch):
-    monkeypatch.setattr("wan.database.reviews.VERDICTS_LIMIT", 64)
+    monkeypatch.setattr("wan.database.verdicts.VERDICTS_LIMIT", 64)
     kept(store)
     assert [fill(store, f"192.0.2.{number}") for number in range(4)] == [32, 16, 8, 4]
     with pytest.raises(NetworkFull):

@@ -70,6 +70,7 @@ OPEN = {
         "/review/x/",
         "/review/x/tally",
         "/review/x/verdict",
+        *(f"/review/x/{name}" for name in ("own", "reply", "edit", "delete", "name")),
         "/review/x/x/x",
         "/video",
         "/video/x",

@@ -7,10 +7,10 @@ import sqlalchemy as sa
 
 from wan.database.engine import Part, in_thread
 from wan.database.owners import seen_by
-from wan.database.reviews import select_commented, select_judged
 from wan.database.rows import insert, job_of
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, PROMPT_FOLDED
 from wan.database.spending import keep_costs
+from wan.database.verdicts import select_commented, select_judged
 from wan.domain import ids
 from wan.domain.jobs import GROUPS, Job, JobFilter, JobPage, JobPlace, JobState
 

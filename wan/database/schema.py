@@ -198,16 +198,13 @@ REVIEWS = Table(
     Column("revoked_at", Float(53)),
     Column(
         "with_settings",
-        Boolean,
-        # whether reviewers see and get what the takes were made with; empty, as in older rows, for
-        # no
+        Boolean,  # whether reviewers see and get what takes were made with; older rows: no
     ),
     Column(
         "link_token",
-        String(64),
-        # kept while the link is open, so that its owner can show it again; it opens no more than
-        # `media_token` does
+        String(64),  # while it is open, for its owner to show; opens no more than `media_token`
     ),
+    Column("changes", Integer),  # counts what viewers see of it; empty in older rows
 )
 REVIEW_TAKES = Table(
     "review_takes",
@@ -216,6 +213,7 @@ REVIEW_TAKES = Table(
     Column("job_id", String(32), primary_key=True),
     Column("position", Integer, nullable=False),
     Column("label", String(8)),  # its number as reviewers read it; in older rows its position
+    Column("added_at", Float(53)),  # empty for the takes that a review was made of
     UniqueConstraint("review_id", "position"),
 )
 VERDICTS = Table(
@@ -234,10 +232,26 @@ VERDICTS = Table(
     # What a search looks through, as the prompts of jobs are; emptied by every change that writes
     # no other, so that nobody finds what a comment does not say any more.
     Column("comment_folded", Text, onupdate=sa.null()),
+    Column("edited_at", Float(53)),
+    Column("resolved_at", Float(53)),
 )
 # A row of an earlier version, or one that was changed, has no folded comment.
 COMMENT_FOLDED = sa.func.coalesce(
     VERDICTS.c.comment_folded, sa.func.lower(VERDICTS.c.comment), type_=Text()
+)
+REPLIES = Table(
+    "replies",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    # An earlier version that deletes a review beside us knows nothing of its replies.
+    Column("review_id", ForeignKey("reviews.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("comment_id", String(32), nullable=False),  # the verdict whose comment it answers
+    Column("text", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("edited_at", Float(53)),
+    Column("reviewer", String(32)),  # empty for the review's owner
+    Column("place", String(32)),
 )
 # What every process on this database must have the same, and makes only once.
 KEYS = Table(

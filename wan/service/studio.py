@@ -24,6 +24,7 @@ from wan.provider.local_simulator import LocalSimulator
 from wan.service import cleanup
 from wan.service.access import Access, AccessPolicy, KeyRing
 from wan.service.changes import Changes
+from wan.service.discussion import Discussion
 from wan.service.exports import Exports
 from wan.service.films import Films
 from wan.service.library import EditableLibrary
@@ -54,6 +55,7 @@ class _Parts:
     films: Films
     reviews: Reviews
     spending: Spending
+    discussion: Discussion
     submission: Submission
     thumbnails: Thumbnails
     watching: Watching
@@ -127,6 +129,11 @@ class Studio:
     def spending(self) -> Spending:
         """What was made, by whom, and what it cost."""
         return self._open_parts.spending
+
+    @property
+    def discussion(self) -> Discussion:
+        """What is said about comments in reviews."""
+        return self._open_parts.discussion
 
     @property
     def submission(self) -> Submission:
@@ -224,6 +231,7 @@ class Studio:
             clock=clock,
         )
         exports = Exports(stores.storage, library)
+        reviews = Reviews(stores.database, stores.storage, self.uploads, clock, changes.notify)
         return _Parts(
             stores=stores,
             runner=runner,
@@ -231,8 +239,9 @@ class Studio:
             library=library,
             exports=exports,
             films=Films(stores, library, exports, changes, clock),
-            reviews=Reviews(stores.database, stores.storage, self.uploads, clock, changes.notify),
             spending=Spending(stores.database, settings, clock),
+            reviews=reviews,
+            discussion=Discussion(stores.database, reviews, clock, changes.notify),
             submission=submission,
             thumbnails=Thumbnails(stores.storage, library, access.owners),
             watching=Watching(stores.database, library, keys, runner, changes, clock),

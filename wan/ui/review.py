@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from wan.domain import reviews
+from wan.domain import review_exports, reviews
 from wan.domain.errors import JobNotFound
 from wan.domain.jobs import Job
 from wan.domain.messages import Language, Message, t
@@ -27,6 +27,7 @@ from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import bare
 from wan.ui.components.lines import answer_of, panel_head
 from wan.ui.components.review import OfReview
+from wan.ui.review_discussion import OwnersDiscussion
 from wan.web import review_zip
 from wan.web.text import text, text_of
 
@@ -121,6 +122,9 @@ class ReviewTab:
         self._events.connect(
             tab.select, self.list_reviews, [opened], [panel, opened], refuse=self._refuse
         )
+        OwnersDiscussion(self._studio, self._show).connect(
+            self._events, panel, opened, self._refuse
+        )
         acts = ((panel.show, self.open_review), (panel.revoke, self.revoke))
         for event, act in (*acts, (panel.delete, self.delete_review)):
             self._events.connect(
@@ -169,6 +173,15 @@ class ReviewTab:
             refuse=self._refuse_creation,
         ).then(None, js="() => window.wanFields.answered('wan-review-create')")
         self._events.connect(
+            self._panel.more,
+            self.add_takes,
+            [self._opened, chosen],
+            [self._panel, self._opened],
+            refuse=self._refuse,
+            values=OfReview,
+            trigger_mode="multiple",
+        )
+        self._events.connect(
             chosen.change, self.show_chosen, [chosen], form.takes, refuse=self._refuse_chosen
         ).then(None, form.takes, None, js="(html) => window.wanLibrary.forget(html)")
 
@@ -190,7 +203,18 @@ class ReviewTab:
         await self._studio.reviews.delete(event.review, owner=caller.owner)
         return await self._show(caller, opened)
 
-    async def _refuse(self, caller: Caller, error: Exception, opened: str) -> tuple[str, str]:
+    async def add_takes(
+        self, caller: Caller, event: OfReview, opened: str, chosen: str
+    ) -> tuple[str, str]:
+        """Put the chosen takes behind those of a review."""
+        jobs, _ = await self._find(chosen, caller.owner)
+        ids = [job.id for job in jobs]
+        await self._studio.reviews.add_takes(event.review, ids, owner=caller.owner)
+        return await self._show(caller, opened)
+
+    async def _refuse(
+        self, caller: Caller, error: Exception, opened: str, *_chosen: str
+    ) -> tuple[str, str]:
         """Say why something could not be done, above the reviews as they are."""
         why = _explain(error)
         try:
@@ -257,11 +281,11 @@ class ReviewTab:
 
     async def export_csv(self, caller: Caller, event: OfReview) -> str:
         """Offer the verdicts as a table."""
-        return await self._write(caller, event, "csv", reviews.export_csv)
+        return await self._write(caller, event, "csv", review_exports.export_csv)
 
     async def export_json(self, caller: Caller, event: OfReview) -> str:
         """Offer the verdicts for programs."""
-        return await self._write(caller, event, "json", reviews.export_json)
+        return await self._write(caller, event, "json", review_exports.export_json)
 
     async def _write(
         self, caller: Caller, event: OfReview, kind: str, export: Callable[[Review], bytes]

@@ -45,7 +45,7 @@ from wan.web.uploads import BodyUploads
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
 _STYLES = (
     *("patterns", "page", "form", "frame", "stage"),
-    *("library", "library_job", "reviews", "verdicts"),
+    *("library", "library_job", "reviews", "verdicts", "discussion"),
 )
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun
 _STOP_LOOK = 0.2  # seconds between two looks whether somebody asked for the end
@@ -244,7 +244,7 @@ def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
     names = (
         *("shared", "player", "page", "forms", "fields", "frame", "copy", "uploads"),
-        *("compare", "library", "previews", "review"),
+        *("compare", "library", "previews", "review", "discussion"),
     )
     return [read_assets("js", name) for name in names]
 

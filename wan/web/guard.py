@@ -53,7 +53,8 @@ _MCP = f"{_API}/mcp"  # if enabled; each call is a POST of its own
 _NAMED = f"{_API}/call/v2/"  # calls with named parameters
 _REVIEW = "/review/"
 _BEHIND_LINKS = (_REVIEW, "/video/")
-_WRITE = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/verdict"
+_SAID = "verdict|reply|edit|delete|name|own"
+_WRITE = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/(?:{_SAID})"
 _LOGIN = r"/login/?|/gradio_api/login_check"  # if logins are set
 _LOGOUT = "/logout"  # by POST only, which no link or image can trigger
 _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # in no path of ours
@@ -165,8 +166,7 @@ class Guard:
             return sign_in_page(_language_of_page(scope["path"]))
         if self._sign_in and _is_sign_in_form(scope):
             return refuse_form(scope, refused)
-        named = languages.language_in(scope["query_string"])
-        return refused.response(named or Headers(scope=scope).get("accept-language", ""))
+        return refused.response(languages.language_of(scope["query_string"], Headers(scope=scope)))
 
     def _sanitize(self, scope: Scope, root: Root, *, proxied: bool) -> Scope:
         """Return the request as Gradio may see it, without what a client could forge.

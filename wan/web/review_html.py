@@ -16,7 +16,14 @@ from markupsafe import Markup
 
 from wan.domain.jobs import Job
 from wan.domain.messages import Language, t
-from wan.domain.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take
+from wan.domain.reviews import (
+    COMMENT_LIMIT,
+    NAME_LIMIT,
+    VERDICTS,
+    Review,
+    Take,
+    latest_verdicts,
+)
 from wan.web import compare
 from wan.web.facts import measurements
 from wan.web.languages import TAGS
@@ -24,6 +31,7 @@ from wan.web.paths import ASSETS, read_assets
 from wan.web.templating import render
 from wan.web.text import text
 
+_NAMES_SHOWN = 12  # of those with the same verdict on a take
 _COMMENTS_SHOWN = 100  # of a take; everybody who looks gets them anew with each that is written
 Address = Callable[[int], tuple[str, str]]
 """Where a take's video and poster are, by its number."""
@@ -34,8 +42,11 @@ PAGES: Pages = {"zh": "?lang=zh", "en": "?lang=en"}
 
 _ICON = "data:image/svg+xml," + url_quote((ASSETS / "favicon.svg").read_text(encoding="utf-8"))
 _FILES = {
-    "css": ("tokens", "base", "review", "review_form", "verdicts", "video", "compare"),
-    "js": ("shared", "player", "review", "compare"),
+    "css": (
+        *("tokens", "base", "review", "review_form", "verdicts", "discussion", "video"),
+        "compare",
+    ),
+    "js": ("shared", "player", "review", "discussion", "compare"),
 }
 
 
@@ -80,6 +91,16 @@ def until(language: Language, review: Review) -> Markup | None:
     return None if review.expires_at is None else _at(language, "rv_until", review.expires_at)
 
 
+def since(language: Language, review: Review) -> Markup:
+    """When it was made."""
+    return _at(language, "rv_created", review.created_at)
+
+
+def added(language: Language, take: Take) -> Markup | None:
+    """When a take came to a review that was there already."""
+    return None if take.added_at is None else _at(language, "rv_added", take.added_at)
+
+
 def count_takes(language: Language, review: Review) -> Markup:
     """The number of takes."""
     count = len(review.takes)
@@ -99,14 +120,30 @@ def count_people(language: Language, review: Review) -> Markup:
 
 
 def tally(language: Language, take: Take) -> Markup:
-    """The bar of yes, maybe, no, and their numbers."""
-    counts = [(verdict, getattr(take.tally, verdict)) for verdict in VERDICTS]
+    """The bar of yes, maybe, no, and their numbers, with the names of those who gave one."""
+    last = latest_verdicts(take.verdicts)
+    names = {
+        verdict: [one.name for one in last if one.verdict == verdict and one.name]
+        for verdict in VERDICTS
+    }
+    counts = [
+        (
+            verdict,
+            getattr(take.tally, verdict),
+            names[verdict][:_NAMES_SHOWN],
+            max(0, len(names[verdict]) - _NAMES_SHOWN),
+        )
+        for verdict in VERDICTS
+    ]
     return render("review_tally.html", language, counts=counts)
 
 
-def comments(language: Language, take: Take, most: int | None = _COMMENTS_SHOWN) -> Markup:
-    """What people wrote, newest first. most: how many of it, and then how many there are besides;
-    None for all.
+def comments(
+    language: Language, take: Take, most: int | None = _COMMENTS_SHOWN, *, live: bool = True
+) -> Markup:
+    """What people wrote, newest first, with its replies. most: how many of it, and then how many
+    there are besides; None for all. live: with buttons, of which `assets/discussion.js` shows those
+    that somebody may use.
     """
     written = take.comments
     return render(
@@ -118,6 +155,8 @@ def comments(language: Language, take: Take, most: int | None = _COMMENTS_SHOWN)
         verdicts={one.reviewer: one.verdict for one in take.verdicts},
         has_video=take.job is not None,
         moment=_moment,
+        time_at=partial(time_at, language),
+        live=live,
     )
 
 
@@ -163,11 +202,15 @@ def _page(
         ends=ends,
         address=address,
         boards=_boards(language, review, address),
+        since=partial(since, language),
+        added=partial(added, language),
         count_takes=partial(count_takes, language),
         people=partial(count_people, language),
         facts=partial(facts, language, seed=review.with_settings),
         tally=partial(tally, language),
-        comments=partial(comments, language, most=_COMMENTS_SHOWN if link else None),
+        comments=partial(
+            comments, language, most=_COMMENTS_SHOWN if link else None, live=bool(link)
+        ),
         NAME_LIMIT=NAME_LIMIT,
         COMMENT_LIMIT=COMMENT_LIMIT,
         VERDICTS=VERDICTS,

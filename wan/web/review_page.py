@@ -1,7 +1,8 @@
-"""What whoever has a review's link asks for: the page, its tally, its videos; and the verdicts that
-they send.
+"""What whoever has a review's link asks for: the page, its tally, its videos; and the verdicts and
+comments that they send.
 
-No account and no key. Every link that leads nowhere, for whatever reason, gets the same answer.
+No account and no key: that a comment is somebody's own is told by a token that their browser made
+and sends along. Every link that leads nowhere, for whatever reason, gets the same answer.
 What is sent is checked in `wan.domain.reviews`; its origin, kind, size and rate are the guard's.
 """
 
@@ -28,7 +29,7 @@ from wan.domain.errors import (
     WanError,
 )
 from wan.domain.messages import Language
-from wan.domain.reviews import Review
+from wan.domain.reviews import Person, Review
 from wan.service.studio import Studio
 from wan.web import languages, review_html
 from wan.web.addresses import network
@@ -67,7 +68,10 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         Route("/review/{token}", ready(review.page)),
         Route("/review/{token}/", _drop_slash),
         Route("/review/{token}/tally", ready(review.tally)),
-        Route("/review/{token}/verdict", ready(review.verdict), methods=["POST"]),
+        *(
+            Route(f"/review/{{token}}/{name}", ready(answer), methods=["POST"])
+            for name, answer in review.writing().items()
+        ),
         Route("/review/{token}/{number}/{name}", ready(review.media)),
         Route("/review", answer_not_found),
         Route("/review/{rest:path}", answer_not_found),
@@ -118,13 +122,69 @@ class _ReviewRoutes:
             media_type="application/json",
         )
 
-    async def verdict(self, request: Request) -> Response:
-        """Take a verdict, and answer with what has changed."""
-        where = network(request.client.host if request.client else "")
-        await self._studio.reviews.give_verdict(
-            request.path_params["token"], json.loads(await request.body()), network=where
-        )
+    def writing(self) -> dict[str, Answering]:
+        """What is sent, each by the end of its address."""
+        return {
+            "own": self.own,
+            **{
+                name: partial(self._write_down, write)
+                for name, write in (
+                    ("verdict", self._give_verdict),
+                    ("reply", self._reply),
+                    ("edit", self._edit),
+                    ("delete", self._delete),
+                    ("name", self._rename),
+                )
+            },
+        }
+
+    async def own(self, request: Request) -> Response:
+        """Answer with the ids of what somebody's own browser has written."""
+        person, _ = await self._read(request)
+        own = await self._studio.discussion.list_own(person)
+        return JSONResponse({"own": own}, headers=HEADERS)
+
+    async def _write_down(
+        self, write: Callable[[Request], Awaitable[None]], request: Request
+    ) -> Response:
+        """Take what somebody says, and answer with what has changed."""
+        await write(request)
         return await self.tally(request)
+
+    async def _give_verdict(self, request: Request) -> None:
+        given = json.loads(await request.body())
+        await self._studio.reviews.give_verdict(
+            request.path_params["token"], given, network=_network_of(request)
+        )
+
+    async def _reply(self, request: Request) -> None:
+        person, given = await self._read(request)
+        await self._studio.discussion.reply(
+            person,
+            given.get("comment"),
+            given.get("text"),
+            given.get("name"),
+            network=_network_of(request),
+        )
+
+    async def _edit(self, request: Request) -> None:
+        person, given = await self._read(request)
+        await self._studio.discussion.edit(person, given.get("comment"), given.get("text"))
+
+    async def _delete(self, request: Request) -> None:
+        person, given = await self._read(request)
+        await self._studio.discussion.delete(person, given.get("comment"))
+
+    async def _rename(self, request: Request) -> None:
+        person, given = await self._read(request)
+        await self._studio.discussion.rename(person, given.get("name"))
+
+    async def _read(self, request: Request) -> tuple[Person, dict[str, Any]]:
+        """Return who sends something, and what."""
+        given = json.loads(await request.body())
+        token = request.path_params["token"]
+        person = await self._studio.discussion.find_reviewer(token, given.get("reviewer"))
+        return person, given
 
     async def media(self, request: Request) -> Response:
         """Answer with a file of a take."""
@@ -225,6 +285,11 @@ async def answer_not_found(request: Request) -> Response:
 def language_of(request: Request) -> Language:
     """Return the language for an answer."""
     return languages.language_of(request.url.query, request.headers)
+
+
+def _network_of(request: Request) -> str:
+    """Return where somebody is, so that one network does not fill a review."""
+    return network(request.client.host if request.client else "")
 
 
 def _page(review: Review, *, token: str, language: Language) -> bytes:
