@@ -15,6 +15,7 @@ from unittest import mock
 from pydantic import SecretStr
 
 from tests.blocking import Store
+from tests.patience import PATIENCE
 from tests.simulators import Simulator
 from wan.domain.errors import NotAVideo
 from wan.domain.jobs import Job, JobState, Spent
@@ -23,8 +24,6 @@ from wan.environment.settings import Settings
 from wan.media import encode
 from wan.service.runner import Runner
 from wan.service.studio import Studio
-
-PATIENCE = 300  # seconds in which all jobs must come to an end
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class Place:
 
     async def all_ended(self, count: int) -> None:
         """Waits until so many have. Raises TimeoutError."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(3 * PATIENCE):
             while await asyncio.to_thread(self.ended) < count:  # noqa: ASYNC110 - other processes write
                 await asyncio.sleep(0.2)
 

@@ -9,6 +9,7 @@ import pytest
 
 import wan.ui  # noqa: F401 - importing it sets variables, which must not make every process a cold one
 from tests import warm
+from tests.patience import PATIENCE
 
 SCRIPT = """
 import os, sys
@@ -91,7 +92,7 @@ def test_it_ends_by_a_signal_and_says_so(environment, tmp_path):
         assert process.stdout.readline() == "here\n"
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == -signal.SIGTERM
+        assert process.wait(PATIENCE) == -signal.SIGTERM
 
 
 def test_what_is_read_at_import_has_a_process_of_its_own(environment, script, tmp_path):

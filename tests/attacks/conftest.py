@@ -14,6 +14,7 @@ from tests import plain_http
 from tests.attacks.setups import attacked, victims_headers
 from tests.attacks.visitor import Visitor, upload
 from tests.browser.serving import SAMPLES, App, served
+from tests.patience import PATIENCE
 
 _ATTACK = "attack"  # what a row of the table is called on its way from another process
 Record = Callable[[str, object, object], None]
@@ -126,7 +127,7 @@ def victim(app: App) -> Iterator[Victim]:
         ),
     )
     assert well, given
-    job_id, give_up = given[1], time.monotonic() + 60
+    job_id, give_up = given[1], time.monotonic() + PATIENCE
     while "SUCCEEDED" not in (shown := someone.call(watch, [someone.token, job_id])[1][0]):
         assert time.monotonic() < give_up, shown
     yield Victim(someone, job_id, shown.partition('src="media/')[2].partition("/")[0])

@@ -18,6 +18,7 @@ from tests.attacks.hole import OPENED
 from tests.attacks.visitor import called, picture_url
 from tests.browser.serving import App, served
 from tests.conftest import clean_environment
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def holed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 def close_files(app: App) -> None:
     """Lets the app open and close the files of its database."""
     app.process.send_signal(signal.SIGUSR1)
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     while not (app.folder / "closed").exists():
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -49,14 +50,14 @@ def list_jobs(app: App) -> None:
         cwd=app.folder,
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
 
 
 def make_job(app: App, prompt: str) -> str:
     """Gives the id of a finished job; asked again while the app puts its database right."""
     asked = {"prompt": prompt, "reference_image": picture_url(), "duration": 2, "wait": 60}
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while True:
         event, made = called(app.url, "image_to_video", asked)
         if event == "complete":

@@ -9,6 +9,7 @@ import pytest
 from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import API, Visitor, ask, post, spoken, upload
 from tests.browser.serving import SAMPLES, App
+from tests.patience import PATIENCE
 
 BEGUN = b'--edge\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n'
 CHUNKED = {"Transfer-Encoding": "chunked", "Content-Type": "application/json"}
@@ -376,7 +377,7 @@ def test_uploads(app: App, victim: Victim, record: Record):
         f"{form['Content-Type']}\r\nContent-Length: 900000\r\n\r\n"
     )
     spoken(app.url, head.encode() + BEGUN + bytes(300_000), listen=False)
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + PATIENCE
     while (left := _pieces(app) - before) and time.monotonic() < give_up:
         time.sleep(0.1)
     record("upload: what was refused or broke off leaves pieces on the disk", [], sorted(left))

@@ -26,6 +26,7 @@ from pydantic import RootModel
 
 from tests.bench.mutations import damaged, outcome, subjects
 from tests.boxes import box, boxes, edited
+from tests.patience import PATIENCE
 from tests.pictures import clip, picture
 from tests.sounds import sound, wav
 from wan.domain.errors import InvalidInput
@@ -723,7 +724,9 @@ def test_what_is_no_plain_file(tmp_path):
 def test_a_pipe_does_not_hold_up_the_command_line(tmp_path, environment):
     os.mkfifo(tmp_path / "pipe")
     command = [sys.executable, "-m", "wan", "image-to-video", tmp_path / "pipe", "--prompt", "x"]
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    finished = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert (finished.returncode, "pipe isn't a file" in finished.stderr) == (2, True)
 
 
@@ -858,8 +861,8 @@ def test_the_sandbox_goes_with_the_process_that_started_it(signal, tmp_path, env
         group = int(process.stdout.readline())
         os.killpg(group, 0)  # it is there
         process.send_signal(signal)
-        process.wait(60)
-    until = time.monotonic() + 60
+        process.wait(PATIENCE)
+    until = time.monotonic() + PATIENCE
     with contextlib.suppress(ProcessLookupError):
         while os.killpg(group, 0) is None:
             assert time.monotonic() < until, "the sandbox outlives its starter"

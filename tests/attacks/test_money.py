@@ -18,6 +18,7 @@ from tests import plain_http
 from tests.attacks.conftest import Record
 from tests.attacks.visitor import API, Visitor, upload
 from tests.browser.serving import SAMPLES, App, served
+from tests.patience import PATIENCE
 from tests.simulators import Simulator, serving
 
 OPERATOR, OWN, CODE = "sk-operator-0a1b2c3d4e5f", "sk-visitor-9f8e7d6c5b4a", "sesame-4711-open"
@@ -224,7 +225,7 @@ def test_keys_are_written_nowhere(shop: Shop, record: Record):
     job_id, watch, give_up = (
         json.loads(heard[0])[1][1],
         visitor.event("watch"),
-        time.monotonic() + 90,
+        time.monotonic() + PATIENCE,
     )
     while "SUCCEEDED" not in heard[-1]:
         assert time.monotonic() < give_up, heard[-1]

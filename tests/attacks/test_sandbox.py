@@ -18,6 +18,7 @@ from pydantic import RootModel
 
 from tests.attacks import unfiltered, unseparated
 from tests.attacks.misdeeds import PROMISES, SYSTEM_CALLS
+from tests.patience import PATIENCE
 from tests.pictures import clip, picture
 from wan.domain.errors import InvalidInput
 from wan.media import inputs, seccomp
@@ -389,7 +390,7 @@ def test_a_guard_that_dies_takes_its_child_along(misbehaving):
         for guard in guards:
             os.kill(int(guard), signal.SIGKILL)
         assert sleeper.result() == "media_unsafe"
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while any(Path(f"/proc/{one}").exists() for one in workers):
         assert time.monotonic() < until, "it outlives its guard"
         time.sleep(0.01)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.attacks.visitor import Visitor, upload
+from tests.patience import PATIENCE
 from tests.pictures import picture
 
 BAD, HONEST, MANY = "198.51.100.70", "198.51.100.71", 10
@@ -75,7 +76,7 @@ def test_a_crowd_of_one_keeps_nobody_waiting(name, teacher, dear, cheap, record)
     crowd, first = CROWDS[name](teacher), threading.Event()
     with ThreadPoolExecutor(MANY) as threads:
         shown = [threads.submit(look, one, dear, over=first) for one in crowd]
-        assert first.wait(60)
+        assert first.wait(PATIENCE)
         came = look(person(teacher, HONEST if "machine" not in name else "127.0.0.1"), cheap)
         waiting = sum(not one.done() for one in shown)
         record(

@@ -18,6 +18,7 @@ from tests import plain_http
 from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import API, Visitor, ask, upload
 from tests.browser.serving import SAMPLES, App, served
+from tests.patience import PATIENCE
 from tests.pictures import picture
 
 META = {"meta": {"_type": "gradio.FileData"}}
@@ -436,7 +437,7 @@ def finished(visitor: Visitor, file: dict[str, Any]) -> str:
     }
     well, came = visitor.call(start, visitor.form(start, token=visitor.token, **given))
     assert well, came
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + PATIENCE
     while "SUCCEEDED" not in (shown := visitor.call(watch, [visitor.token, came[1]])[1][0]):
         assert time.monotonic() < give_up, shown
     return came[1]
@@ -504,7 +505,7 @@ def test_promised_bytes(app: App, record: Record):
     with contextlib.ExitStack() as open_:
         for _ in range(40):
             connection = open_.enter_context(
-                socket.create_connection(("127.0.0.1", app.port), timeout=10)
+                socket.create_connection(("127.0.0.1", app.port), timeout=PATIENCE)
             )
             connection.sendall(head.encode() + begun)
         record(

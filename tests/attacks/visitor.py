@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests import plain_http
+from tests.patience import PATIENCE
 from tests.pictures import picture
 
 API = "/gradio_api"
@@ -48,7 +49,7 @@ def ask(
     or their pieces.
     """
     headers = HEADERS.get(url, {}) | (headers or {})
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
     try:
         try:
             connection.putrequest(
@@ -91,7 +92,7 @@ def spoken(url: str, request: bytes, *, listen: bool = True) -> bytes:
     wait for them, and not go away.
     """
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
         connection.sendall(request)
         return connection.recv(65536) if listen else b""
 
@@ -254,7 +255,7 @@ class _Line:
     """A connection that is kept from one request to the next, and hung up with its owner."""
 
     def __init__(self, url: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
 
     def __del__(self) -> None:
         self.close()

@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.crowd import PATIENCE, Order, Place
+from tests.crowd import Order, Place
+from tests.patience import PATIENCE
 from tests.pictures import picture
 from tests.simulators import serving
 from tests.worker import working

@@ -20,6 +20,7 @@ from unittest import mock
 
 import httpx
 
+from tests.patience import PATIENCE
 from tests.pictures import picture
 from tests.proxy import Proxy
 from tests.simulators import Simulator, serving
@@ -50,7 +51,6 @@ FAULTS = (
 CELLS = tuple((verb, fault) for verb in VERBS for fault in FAULTS)
 LIMIT = 4.0  # seconds that a request may take here; a drip of 6 outlasts it
 AT_ONCE = 14
-PATIENCE = 90  # seconds for one cell
 OWNER = "matrix"
 # of a picture, which the service fetches: no file has to go up where that is not the row
 ADDRESS = "https://example.com/she.png"

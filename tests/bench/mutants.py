@@ -22,10 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.faults import FAULTS, Fault
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
-# seconds for the tests of one fault, which take a few; what would go on for ever is not caught
-PATIENCE = 180.0
+LIMIT = (
+    2 * PATIENCE
+)  # seconds for the tests of one fault, which take a few; a test that waits in vain is a catch
 _FIXTURES = (
     30.0  # seconds that tests which are stopped get to end the processes that they have started
 )
@@ -87,7 +89,7 @@ async def tried(fault: Fault) -> Outcome:
         project = await asyncio.to_thread(copied, Path(folder) / "project")
         if not apply(fault, project):
             return Outcome(fault, "broken", "its text does not stand in the file once", 0.0)
-        code, said = await _pytest(project, fault.tests, "-x", within=PATIENCE)
+        code, said = await _pytest(project, fault.tests, "-x", within=LIMIT)
     seconds, first = time.monotonic() - since, _LINE.search(said)
     if code == _PASSED:
         return Outcome(fault, "MISSED", "", seconds)

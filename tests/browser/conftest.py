@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Frame, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Frame, Page, Request, expect
 
 from tests.browser.serving import App, NoBrowser, Visits, chromium, opened, served
+
+expect.set_options(timeout=60_000)  # ms; nothing is about this time, as with `PATIENCE`
 
 # What Gradio says of its own stream just before the page is left
 _LEAVING = re.compile("AbortError|Connection errored out")

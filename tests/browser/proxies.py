@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.serving import ROOT
+from tests.patience import PATIENCE
 
 _HEADERS = """
     proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_buffering off;
@@ -113,7 +114,7 @@ def _running(command: list[str], listen: str, folder: Path) -> Iterator[None]:
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
     try:
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + PATIENCE
         while not _listens(listen):
             assert process.poll() is None, (folder / "said").read_text()
             assert time.monotonic() < give_up, (folder / "said").read_text()
@@ -121,7 +122,7 @@ def _running(command: list[str], listen: str, folder: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def _listens(address: str) -> bool:

@@ -19,6 +19,7 @@ import httpx
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from tests import plain_http, shared, warm
+from tests.patience import PATIENCE
 from wan.service.job_writer import HELD
 from wan.service.runner import LEASE
 
@@ -103,7 +104,7 @@ class App:
         """No task leaves this state, PENDING or RUNNING, at the simulator inside the block. Five of
         a model run at once: those that others have left are awaited, which would keep ours out.
         """
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + PATIENCE
         while self.rows("SELECT count(*) FROM jobs WHERE ended_at IS NULL")[0][0] > 3:
             assert time.monotonic() < give_up, "the jobs of other tests do not end"
             time.sleep(0.05)
@@ -121,7 +122,7 @@ class App:
     def kill(self) -> None:
         """Ends it as a crash does."""
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(PATIENCE)
 
     def rows(self, query: str) -> list[tuple]:
         """What its database answers."""
@@ -152,7 +153,7 @@ class App:
     def stop(self) -> int:
         """Asks it to end, as a service manager does; gives its exit code."""
         self.process.terminate()
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
 
 @contextlib.contextmanager
@@ -209,10 +210,10 @@ def served(
         finally:
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(20)
+                process.wait(PATIENCE)
 
 
 def _free_port() -> int:
@@ -222,14 +223,14 @@ def _free_port() -> int:
 
 
 def _wait(url: str, process: warm.Process | subprocess.Popen, log: Path) -> None:
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up:
         if process.poll() is not None:
             break
         with contextlib.suppress(httpx.TransportError):
             if plain_http.get(f"{url}/healthz").status_code == 200:
                 plain_http.get(
-                    f"{url}/media/none/video.mp4", timeout=60
+                    f"{url}/media/none/video.mp4", timeout=PATIENCE
                 )  # answered when the database is open, not before as the page is
                 return
         time.sleep(0.1)
@@ -316,7 +317,7 @@ class Visits:
         context = self.browser.new_context(
             reduced_motion="reduce", locale=locale, is_mobile=phone, has_touch=phone
         )
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         return context.new_page()
 
 

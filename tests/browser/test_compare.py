@@ -180,7 +180,7 @@ def visitor(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(
         reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US"
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     broken: list[str] = []
     context.on("weberror", lambda error: broken.append(str(error.error)))
     yield context

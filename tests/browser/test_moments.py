@@ -110,7 +110,7 @@ def page(
     while not server.started:
         time.sleep(0.02)
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     opened = context.new_page()
     opened.goto(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/review.html")
     opened.evaluate(

@@ -28,13 +28,6 @@ from tests.browser.serving import (
 WAYS = ("README", "Caddy", *LOCATIONS)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _patience() -> Iterator[None]:
-    expect.set_options(timeout=20_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 @pytest.fixture(scope="module")
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The app, which is told its path."""

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests import plain_http
 from tests.browser.serving import App, Visits, case, generate, opened, reach, say, served
+from tests.patience import PATIENCE
 from tests.pictures import picture
 
 LATER = ("PENDING", "RUNNING", "FETCHING", "SUCCEEDED")
@@ -41,7 +42,7 @@ def visitor(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(
         reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US"
     )
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     yield context
     context.close()
 
@@ -88,7 +89,7 @@ def newest(app: App) -> str:
 
 def wait_for(true: Callable[[], bool]) -> None:
     """Waits for what the page does not show."""
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < give_up
         time.sleep(0.01)
@@ -316,7 +317,7 @@ def test_a_stream_that_ends_without_a_word_is_noticed(visitor: BrowserContext, a
         page.evaluate(
             "window.wanStudio.arrived([])"
         )  # takes the job up again, over a stream that ends at once
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while not cut:
             assert time.monotonic() < until, "no stream was asked for"
             page.wait_for_timeout(20)

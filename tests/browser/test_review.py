@@ -41,7 +41,7 @@ def others(browser: Browser) -> Iterator[list[BrowserContext]]:
         color_scheme="dark",
     )
     for one in (phone, desk):
-        one.set_default_timeout(20_000)
+        one.set_default_timeout(60_000)
     yield [phone, desk]
     phone.close()
     desk.close()

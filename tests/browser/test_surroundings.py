@@ -18,7 +18,7 @@ def lan(browser: Browser, app: App) -> Iterator[Page]:
     context = browser.new_context(
         reduced_motion="reduce", locale="en-US", viewport={"width": 1280, "height": 900}
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     context.add_init_script("delete Navigator.prototype.clipboard; window.copied = [];")
     context.add_init_script(
         "addEventListener('copy', () => window.copied.push(getSelection().toString()))"
@@ -113,7 +113,7 @@ def translated(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Bro
     context = browser.new_context(
         reduced_motion="reduce", locale="en-US", viewport={"width": 1280, "height": 900}
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     context.add_init_script(translator(heeds=request.param))
     yield context
     context.close()

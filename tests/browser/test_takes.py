@@ -4,25 +4,15 @@ take.
 
 import secrets
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.serving import App, Visits, case, generate, opened, say, served
 from tests.pictures import picture
 
 LONG = 120_000  # ms for several videos on a small machine
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """Several videos at once take a small machine its time."""
-    expect.set_options(timeout=30_000)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 def begin(page: Page, prompt: str, takes: int, *, seed: str = "") -> None:

@@ -25,7 +25,7 @@ def test_from_a_brief_to_a_verdict(browser: Browser, app: App, tmp_path: Path):
     try:
         owner, *reviewers = (one.new_page() for one in people)
         for one in people:
-            one.set_default_timeout(30_000)
+            one.set_default_timeout(60_000)
         opened(owner, app.url)
         takes = four_takes(owner, tmp_path)
         compared(owner, tmp_path)

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from tests.patience import PATIENCE
 from wan.domain.errors import Crowded
 from wan.domain.turns import Asker, Bounds, Line, Overtaken, Turns, _WorkItem
 from wan.media import inputs
@@ -168,7 +169,7 @@ class Gate:
         with self._changed:
             self.begun.append(name)
             self._changed.notify_all()
-        assert self._open.wait(30)
+        assert self._open.wait(PATIENCE)
         return name
 
     def wait_for(self, count: int) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from tests import plain_http
 from tests.conftest import ROOT
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.process
 
@@ -84,15 +85,15 @@ def test_the_app_needs_no_home(nobody, homeless, tmp_path):
         said = _answer(f"http://127.0.0.1:{port}/healthz", app)
     finally:
         app.terminate()
-        code = app.wait(30)
+        code = app.wait(PATIENCE)
     assert (said, code) == (200, 0), (tmp_path / "app.log").read_text()
 
 
 def _answer(url: str, app: subprocess.Popen) -> int:
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up and app.poll() is None:
         try:
-            return plain_http.get(url, timeout=30).status_code
+            return plain_http.get(url, timeout=PATIENCE).status_code
         except httpx.ConnectError:
             time.sleep(0.1)
     return 0

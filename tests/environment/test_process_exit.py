@@ -10,6 +10,7 @@ import pytest
 
 from tests import warm
 from tests.browser.serving import ROOT, served
+from tests.patience import PATIENCE
 
 ENDING = """
 import sys
@@ -74,7 +75,7 @@ def test_the_app_ends_whichever_thread_takes_the_signal(tmp_path):
         other = max(int(thread.name) for thread in Path(f"/proc/{main}/task").iterdir())
         assert other != main
         assert libc.tgkill(main, other, signal.SIGTERM) == 0
-        assert app.process.wait(60) == 0
+        assert app.process.wait(PATIENCE) == 0
 
 
 def test_the_app_ends_so(environment, tmp_path):

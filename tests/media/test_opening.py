@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.pictures import clip, picture
 from wan.domain.errors import InvalidInput
 from wan.media import inputs
@@ -129,7 +130,7 @@ def test_a_database_keeps_its_locks_whoever_gives_its_file(look, tmp_path):
         "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('begin exclusive')"
     )
     other = subprocess.run(
-        [sys.executable, "-c", script, path], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script, path], capture_output=True, text=True, timeout=PATIENCE
     )
     database.close()
     assert "database is locked" in other.stderr

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.database.test_store import job
+from tests.patience import PATIENCE
 from wan.database.jobs import Jobs
 from wan.database.queue import Queue
 from wan.domain.jobs import JobState, Reference
@@ -218,7 +219,7 @@ async def test_the_studio_cleans_up_by_itself(monkeypatch):
         jobs = Jobs(studio.stores.database)
         for name in ("first", "second"):
             (uploads / name).write_bytes(b"x")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while (uploads / name).exists() or await jobs.get("job1", "somebody"):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
 
@@ -233,7 +234,7 @@ async def test_a_folder_that_the_operator_chose_is_theirs_to_tidy(monkeypatch, t
     async with Studio(load_settings(), clock=lambda: time.time() + 3 * DAY) as studio:
         (load_settings().output_dir / "uploads").mkdir()
         await studio.stores.storage.put("references/unused.jpg", b"x")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await studio.stores.storage.has("references/unused.jpg"):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     assert (tmp_path / "theirs" / "letter").exists()

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from tests import plain_http, warm
 from tests import postgres as postgres_module
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
+from tests.patience import PATIENCE
 from tests.pictures import picture
 from wan.database import opening
 from wan.database.engine import Database
@@ -44,7 +45,6 @@ from wan.web.routes import routes
 pytestmark = pytest.mark.anyio
 
 OWNER = "somebody"
-PATIENCE = 60  # seconds until a test that hangs says where
 ENDLESS = 1 << 62  # bytes; no disk has as many
 
 

@@ -19,8 +19,9 @@ from tests import warm
 from tests.bench import chaos, limits
 from tests.blocking import Store
 from tests.conftest import ROOT
-from tests.crowd import PATIENCE, Order, Place
+from tests.crowd import Order, Place
 from tests.database.test_store import job as row
+from tests.patience import PATIENCE
 from tests.pictures import picture
 from tests.simulators import serving
 from tests.worker import Worker, working

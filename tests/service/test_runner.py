@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from tests.blocking import Store
 from tests.database.test_store import job as row
+from tests.patience import PATIENCE
 from wan.domain import catalog
 from wan.domain.errors import KeyRefused, Refused, SubmissionUnknown, Throttled
 from wan.domain.jobs import Job, JobState, Reference, Spent
@@ -259,7 +260,7 @@ async def test_what_is_claimed_while_the_app_stops_is_another_processes_at_once(
                 return statement(*given, **named)
             finally:
                 loop.call_soon_threadsafe(claimed.set)
-                stopped.wait(30)
+                stopped.wait(PATIENCE)
 
         return call(held if statement.__name__ == "claim" else statement, *given, **named)
 

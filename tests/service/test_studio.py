@@ -21,6 +21,7 @@ from PIL import Image
 
 from tests import plain_http
 from tests.database.test_store import job as kept_job
+from tests.patience import PATIENCE
 from tests.pictures import clip, picture
 from tests.simulators import serving
 from tests.sounds import wav
@@ -1058,7 +1059,7 @@ async def test_five_at_once_and_the_rest_in_our_own_line(studio, simulator):
             await studio.submission.submit(image(prompt=f"take {number}"), owner=OWNER)
             for number in range(7)
         ]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             async for event in studio.watching.follow(jobs[-1].id, owner=OWNER):
                 if event.place == 2:
                     break

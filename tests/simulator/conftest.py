@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests import plain_http, warm
+from tests.patience import PATIENCE
 
 SUBMIT = "/api/v1/services/aigc/video-generation/video-synthesis"
 ENDS = ("SUCCEEDED", "FAILED", "CANCELED", "UNKNOWN")
@@ -27,7 +28,7 @@ class Client:
 
     def __post_init__(self):
         headers = {"Authorization": f"Bearer {self.key}"}
-        self.http = plain_http.Client(base_url=self.root, headers=headers, timeout=20)
+        self.http = plain_http.Client(base_url=self.root, headers=headers, timeout=PATIENCE)
 
     def create(self, body: dict, **headers) -> httpx.Response:
         return self.http.post(SUBMIT, json=body, headers={"X-DashScope-Async": "enable"} | headers)
@@ -39,7 +40,7 @@ class Client:
         return self.http.get(f"/api/v1/tasks/{task_id}").raise_for_status().json()
 
     def ended(self, task_id: str) -> dict:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             answer = self.query(task_id)
             if answer["output"]["task_status"] in ENDS:
@@ -138,7 +139,7 @@ class Served:
         for client in self.clients:
             client.close()
         self.process.terminate()
-        code = self.process.wait(10)
+        code = self.process.wait(PATIENCE)
         self.process.stdout.close()
         return code
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import plain_http
+from tests.patience import PATIENCE
 from tests.simulator.conftest import Start, image_order
 
 
@@ -32,7 +33,7 @@ def test_one_simulator_per_folder(start: Start, tmp_path: Path):
         "0",
     ]
     second = subprocess.run(
-        command, capture_output=True, text=True, timeout=20, cwd=Path(__file__).parents[2]
+        command, capture_output=True, text=True, timeout=PATIENCE, cwd=Path(__file__).parents[2]
     )
     assert second.returncode == 3
     assert second.stderr.count("\n") == 1
@@ -64,7 +65,7 @@ def test_leaving_does_not_wait_for_stalled_clients(start: Start):
         stalled.sendall(
             b"GET /api/v1/tasks/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test1234\r\n\r\n"
         )  # which is never answered
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while not served.stats()["faults"]:
             assert time.monotonic() < until, "the request has not come"
             time.sleep(0.02)
@@ -93,7 +94,7 @@ def test_it_leaves_with_its_last_user(start: Start, tmp_path: Path):
         served = start("--leave-when-unused")
         time.sleep(3.6)  # unused, it leaves after three
         assert served.process.poll() is None
-    assert served.process.wait(4) == 0
+    assert served.process.wait(PATIENCE) == 0
     served.stop()
 
 
@@ -102,7 +103,7 @@ def test_wrong_options_are_said(tmp_path: Path):
         command = [sys.executable, "-m", "wan.simulator", "--dir", str(tmp_path), "--fault", fault]
         assert (
             subprocess.run(
-                command, capture_output=True, timeout=20, cwd=Path(__file__).parents[2]
+                command, capture_output=True, timeout=PATIENCE, cwd=Path(__file__).parents[2]
             ).returncode
             == 2
         )
@@ -126,7 +127,7 @@ def test_tasks_and_links_expire(start: Start):
     client = start("--pending", "0", "--running", "0", "--expire", "6").client()
     task_id = client.created(image_order())
     url = client.ended(task_id)["output"]["video_url"]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while (
         client.query(task_id)["output"]["task_status"] != "UNKNOWN"
         or (gone := plain_http.get(url)).status_code == 200

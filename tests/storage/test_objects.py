@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tests.patience import PATIENCE
 from wan.domain.errors import SettingsError, StorageUnavailable
 from wan.storage import objects
 from wan.storage.objects import Storage
@@ -204,7 +205,7 @@ def test_several_processes_share_one_cache(cache, tmp_path, environment):
         subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
-    assert [(reader.communicate(timeout=60)[1], reader.returncode) for reader in readers] == [
+    assert [(reader.communicate(timeout=PATIENCE)[1], reader.returncode) for reader in readers] == [
         ("", 0)
     ] * 3
     assert sum(path.stat().st_size for path in cache.rglob("*.mp4")) <= 3 * KILOBYTE

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.pictures import clip, picture
 from tests.sounds import sound
 from wan.database.jobs import Jobs
@@ -429,6 +430,6 @@ async def test_uploads_are_kept_for_a_day_wherever_they_lie(environment, monkeyp
     upload = uploaded(studio.uploads)
     assert upload.is_relative_to(tmp_path / "elsewhere")
     async with studio:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while upload.exists():  # noqa: ASYNC110 - the cleanup says nothing when it is over
                 await asyncio.sleep(0.02)

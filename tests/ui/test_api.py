@@ -25,6 +25,7 @@ from tests import plain_http, warm
 from tests.attacks.visitor import API, called, post
 from tests.browser.serving import App, served
 from tests.conftest import ROOT, clean_environment
+from tests.patience import PATIENCE
 from tests.pictures import picture
 from tests.simulators import Simulator
 from tests.sounds import wav
@@ -91,7 +92,7 @@ def elsewhere() -> dict[str, str]:
 async def agent(app: App, headers: dict[str, str]) -> AsyncIterator[ClientSession]:
     """An agent's session."""
     async with (
-        plain_http.AsyncClient(headers=elsewhere() | headers, timeout=120) as web,
+        plain_http.AsyncClient(headers=elsewhere() | headers, timeout=PATIENCE) as web,
         streamable_http_client(f"{app.url}{API}/mcp/", http_client=web) as (read, write, _),
         ClientSession(read, write) as session,
     ):
@@ -347,7 +348,9 @@ def curled(app: App, headers: dict[str, str], endpoint: str, *given: Any) -> Any
     call = post(app.url, f"{API}/call/{endpoint}", {"data": given}, **headers)
     assert call.status == 200, (call.status, call.json(), given)
     said = plain_http.get(
-        f"{app.url}{API}/call/{endpoint}/{call.json()['event_id']}", headers=headers, timeout=60
+        f"{app.url}{API}/call/{endpoint}/{call.json()['event_id']}",
+        headers=headers,
+        timeout=PATIENCE,
     ).text
     event, _, data = said.strip().rpartition("event: ")[2].partition("\ndata: ")
     return json.loads(data)[0] if event == "complete" else json.loads(data)
@@ -858,7 +861,7 @@ def test_the_readmes_example_runs_and_says_what_it_shows(app: App, tmp_path: Pat
         text=True,
         env=clean_environment(tmp_path),
         cwd=ROOT,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert (ran.stdout, ran.returncode) == (found[2], 0), ran.stderr
 

@@ -25,6 +25,7 @@ from starlette.datastructures import Headers
 
 from tests import plain_http
 from tests.attacks.visitor import ask
+from tests.patience import PATIENCE
 from wan.environment.settings import load_settings
 from wan.service.studio import Studio
 from wan.storage import objects
@@ -488,7 +489,7 @@ async def test_those_who_watch_uploads_are_counted_as_all_who_listen():
         asyncio.create_task(answered(app, scope("/gradio_api/upload_progress", query=query)))
         for _ in range(150)
     ]
-    await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED, timeout=30)
+    await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
     other = asyncio.create_task(
         answered(app, scope("/gradio_api/upload_progress", query=query, peer="198.51.100.1"))
     )

@@ -12,6 +12,7 @@ from gradio.queueing import Event
 from gradio.server_messages import HeartbeatMessage
 from starlette.requests import Request
 
+from tests.patience import PATIENCE
 from wan.web import bodies, events
 from wan.web.bodies import Bodies, Limit, Scan, limit_of, parse_body
 from wan.web.capacity import Capacity
@@ -377,7 +378,7 @@ async def test_a_body_that_never_ends_keeps_no_stream_open(
         return {"type": "http.request", "body": b"x", "more_body": True}
 
     with Events(page).listen("s", drip, scope("192.0.2.1")) as receive:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while (await receive())["type"] != "http.disconnect":
                 pass
 

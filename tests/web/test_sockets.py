@@ -16,6 +16,7 @@ import uvicorn
 from gradio import http_server
 
 from tests.conftest import ROOT
+from tests.patience import PATIENCE
 from wan.ui import gradio_patches
 from wan.ui.gradio_patches import serve_within_limits
 from wan.web.listening import Listener
@@ -26,7 +27,6 @@ pytestmark = pytest.mark.anyio
 LIMITS = Limits(total=6, each=3, backlog=100)
 GET = b"GET /%s HTTP/1.1\r\nHost: here\r\n\r\n"
 LARGE = 30_000_000  # bytes; more than both ends of a connection hold for a peer that takes nothing
-WITHIN = 60  # seconds; nothing here takes so long unless it never happens
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Site:
 
 async def until(true: Callable[[], bool]) -> None:
     """Waits for something that nobody announces."""
-    for _ in range(WITHIN * 100):
+    for _ in range(int(PATIENCE * 100)):
         if true():
             return
         await asyncio.sleep(0.01)
@@ -97,7 +97,7 @@ async def site(idle: float = 5, **limits: Any) -> AsyncIterator[Site]:
     config = uvicorn.Config(here.app, port=0, http=http, ws="none", interface="asgi3", **quiet)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(PATIENCE):
         await until(lambda: server.started)
         here.port = server.servers[0].sockets[0].getsockname()[1]
         try:
@@ -270,7 +270,7 @@ async def test_where_all_have_requests_a_new_one_is_told_to_come_back():
 async def test_a_proxy_keeps_its_connections_and_nobody_else():
     proxy = [ip_network("127.0.0.3/32")]
     async with (
-        asyncio.timeout(WITHIN),
+        asyncio.timeout(PATIENCE),
         site(0.1, exempt=proxy) as here,
         peers(here, 1, GET % b"first", "127.0.0.3") as (kept,),
     ):
