@@ -333,7 +333,12 @@ def case(name: str) -> Iterator[None]:
 
 def opened(page: Page, url: str) -> None:
     """Opens the page and waits until it can be used: the price is there."""
-    page.goto(url)
+    try:
+        page.goto(url)
+    except Error as broken:
+        if "ERR_ABORTED" not in broken.message:
+            raise
+        page.goto(url)  # the page before it was loading itself anew
     page.locator("#wan-image-price strong").wait_for()
 
 

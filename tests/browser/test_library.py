@@ -246,16 +246,17 @@ def test_joining_says_how_far_it_is_and_can_be_stopped(owner: Page, app: App):
     assert owner.locator(".wan-work a").count() == 0
 
 
-def test_the_library_follows_what_is_on_its_way(page: Page):
+def test_the_library_follows_what_is_on_its_way(page: Page, app: App):
     picture(page)
     made(page, "The first.")
-    page.locator("#wan-image-view [data-press=retry]").click()
-    page.locator("#wan-image-view [data-live]").wait_for()
-    library(page)
-    page.locator('.wan-item:not([data-state="SUCCEEDED"])').wait_for()
-    page.locator("[data-choose]").first.check()
-    page.locator("[data-event=open]").nth(1).focus()
-    page.evaluate("document.querySelectorAll('.wan-item img')[0].kept = true")
+    with app.holding("RUNNING"):
+        page.locator("#wan-image-view [data-press=retry]").click()
+        page.locator("#wan-image-view [data-live]").wait_for()
+        library(page)
+        page.locator('.wan-item:not([data-state="SUCCEEDED"])').wait_for()
+        page.locator("[data-choose]").first.check()
+        page.locator("[data-event=open]").nth(1).focus()
+        page.evaluate("document.querySelectorAll('.wan-item img')[0].kept = true")
     expect(page.locator('.wan-item[data-state="SUCCEEDED"]')).to_have_count(2, timeout=60_000)
     assert page.locator("[data-choose]").nth(1).is_checked()
     expect(page.locator("[data-event=open]").nth(1)).to_be_focused()
