@@ -25,9 +25,8 @@ from tests.bench.faults import FAULTS, Fault
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
-LIMIT = (
-    2 * PATIENCE
-)  # seconds for the tests of one fault, which take a few; a test that waits in vain is a catch
+# seconds for the tests of one fault, which take a few; a test that waits in vain is a catch
+LIMIT = 2 * PATIENCE
 _FIXTURES = (
     30.0  # seconds that tests which are stopped get to end the processes that they have started
 )
