@@ -28,9 +28,27 @@
     else getSelection().selectAllChildren(part);
   }
 
+  const given = new Set(); // the links of videos that were copied here: they stay in sight
+
+  function showGiven() {
+    for (const link of document.querySelectorAll("[data-link]")) {
+      const box = link.closest(".wan-linked");
+      if (box.hidden === given.has(link.dataset.link)) box.hidden = !box.hidden;
+    }
+  }
+  document.addEventListener("wan-change", showGiven);
+
+  function linkOf(button) {
+    const link = button.closest(".wan-acts").nextElementSibling.querySelector("[data-link]");
+    given.add(link.dataset.link);
+    showGiven();
+    return link;
+  }
+
   let told = 0;
   async function copy(button) {
-    const part = button.closest("form, .wr-link, .wan-task").querySelector("input, code");
+    const beside = () => button.closest("form, .wr-link, .wan-task").querySelector("input, code");
+    const part = button.dataset.copy === "link" ? linkOf(button) : beside();
     window.wanReview.complete(); // a link that was put in just now
     const text = part.value ?? part.dataset.text; // what it shows, an extension may have rewritten
     const done = await navigator.clipboard

@@ -2,11 +2,14 @@
 // and is measured as the service counts it.
 window.wanForms = (() => {
   const CARRIED = "wan-carried";
+  const FORMS = "wan-forms";
   const kept = (key) => window.wan.kept("sessionStorage", key);
   const keep = (key, value) => window.wan.keep("sessionStorage", key, value);
 
   const keyTyped = () =>
-    [...document.querySelectorAll("#wan-key input, #wan-code input")].some((part) => part.value);
+    [...document.querySelectorAll("#wan-connection-key input, #wan-connection-code input")].some(
+      (part) => part.value,
+    );
 
   // What was typed outlives a reload of this browser tab, which Gradio itself does when a
   // connection was lost.
@@ -18,6 +21,8 @@ window.wanForms = (() => {
 
   const hold = (part) => [...texts()].includes(part) && keep(typed(part), part.value);
 
+  let putBack = false; // and nothing was changed since
+
   function restore() {
     for (const part of texts()) {
       const text = kept(typed(part));
@@ -25,6 +30,7 @@ window.wanForms = (() => {
       part.value = text;
       part.dispatchEvent(new Event("input", { bubbles: true }));
     }
+    putBack = true;
   }
 
   // To the page in the other language, where the forms are filled as they are here. A key and a
@@ -47,11 +53,45 @@ window.wanForms = (() => {
     location.assign(way);
   }
 
+  // Everything else in the forms, such as a sample, outlives a reload too; what they say before
+  // that was put back does not count.
+  let arrived = false;
+  const remember = (forms) => arrived && keep(FORMS, JSON.stringify(forms));
+
+  function remembered() {
+    arrived = true;
+    return JSON.parse(kept(FORMS) ?? "null");
+  }
+
+  // Whether the stage shows a job beside a form that was only put back: then it stays there.
+  const keepsStage = (tab) =>
+    putBack && document.querySelector(`#wan-${tab}-view .wan-view`)?.dataset.state !== "IDLE";
+
   // What was taken along, once; null for whoever came another way.
   function carried() {
     const forms = JSON.parse(kept(CARRIED) ?? "null");
     keep(CARRIED, "null");
     return forms;
+  }
+
+  // The form was filled for new takes of a video: the button says so, and what they cost, until
+  // something else is written into the form.
+  const again = new Map(); // tab -> the video's id
+  const newTake = (tab, job) => (job ? again.set(tab, job) : again.delete(tab));
+  const newTakeOf = (tab) => again.get(tab) ?? "";
+
+  function entitle(button) {
+    const tab = button.id.split("-")[1];
+    if (!again.has(tab) && !("plain" in button.dataset)) return;
+    const { plain = button.textContent } = button.dataset;
+    const words = document.querySelector(`#wan-${tab}-price [data-again]`)?.textContent;
+    button.dataset.plain = plain;
+    window.wan.write(button, again.has(tab) ? (words ?? plain) : plain);
+  }
+
+  function change(part) {
+    const button = part.closest?.(".wan-brief")?.querySelector("[id$=-generate]");
+    if (button && !part.closest("[id$=-takes]")) again.delete(button.id.split("-")[1]);
   }
 
   function insert(tile) {
@@ -77,11 +117,22 @@ window.wanForms = (() => {
     if (box.classList.contains("wan-over") !== signs > most) box.classList.toggle("wan-over");
   }
 
-  setInterval(() => document.querySelectorAll("[class*=wan-of-] textarea").forEach(measure), 250);
-  document.addEventListener("input", ({ target }) => hold(target));
+  setInterval(() => {
+    document.querySelectorAll("[class*=wan-of-] textarea").forEach(measure);
+    document.querySelectorAll(".wan-go [id$=-generate]").forEach(entitle);
+  }, 250);
+  document.addEventListener("input", ({ target }) => {
+    hold(target);
+    change(target);
+  });
+  for (const kind of ["pointerdown", "keydown", "input", "change", "drop"])
+    document.addEventListener(kind, ({ target }) => {
+      if (target.closest?.(".wan-brief")) putBack = false;
+    });
   document.addEventListener("click", ({ target }) => {
     const tile = target.closest?.("[data-insert]");
     if (tile) insert(tile);
+    if (target.closest?.(".wan-sample")) change(target);
   });
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.(".wan-lang a");
@@ -97,5 +148,15 @@ window.wanForms = (() => {
     if (!link.ariaCurrent) leave(link);
   });
 
-  return { keyTyped, restore, carry, carried };
+  return {
+    keyTyped,
+    restore,
+    remember,
+    remembered,
+    carry,
+    carried,
+    keepsStage,
+    newTake,
+    newTakeOf,
+  };
 })();

@@ -3,10 +3,19 @@
 // when to look again at what is on its way.
 window.wanLibrary = (() => {
   const LOOK = 2000; // ms between two looks at what is on its way
-  let chosen = []; // ids, in the order of choosing
+  const LINK = /^#video=([\w-]{20,22})$/; // the address of a job that is open
+  const BEFORE = 5;
+  const STEPS = { ArrowLeft: "previous", ArrowRight: "next" };
+  const KEYS_OF_THEIR_OWN = "input, textarea, select, video, [contenteditable], [role=tablist]";
+  let chosen = new Map(); // ids, in the order of choosing -> whether there is a video
+  let anchor = null; // the card that was chosen last, from where Shift chooses as far as another
+  let ranges = false; // whether Shift was held
   let wanted = ""; // the job that shall be shown in place of the cards
   let opener = ""; // whose card gets the focus back
   let open = ""; // what is shown in place of the cards: "job", "board", or nothing
+  let place = 0; // of that job, from 1; 0 where nobody knows it
+  let stepped = false; // whether another job was shown there before it
+  let sought = ""; // whose card gets the focus when the page with it has come
   let scrolled = 0;
   let returns = 0; // steps back in the history that were asked for here and have not been made yet
   let looked = 0; // when the last look was asked for
@@ -26,14 +35,29 @@ window.wanLibrary = (() => {
   const show = (job) => fire("grid", "open", { job });
   const close = () => fire("detail", "close");
 
-  function look() {
-    const { offset = "0", until = "" } = part("[data-cards]")?.dataset ?? {};
+  const cards = () => ({ ...part("[data-cards]")?.dataset });
+  const linked = () => location.hash.match(LINK)?.[1] ?? "";
+  const bare = () => location.pathname + location.search;
+
+  // What is looked at, behind the other inputs of an event: the browser's token, and the filters.
+  function shelved(given) {
+    const { project, starred } = cards();
+    return [...given.slice(0, BEFORE), JSON.stringify({ project, starred })];
+  }
+
+  function look(place = cards()) {
     looked = performance.now();
-    fire("grid", "look", { offset, until });
+    fire("grid", "look", place);
   }
 
   // A part was rendered anew: what was put on it here is put there again.
-  const RENDERED = { grid: gridRendered, detail: detailRendered, work: workRendered, bar: mark };
+  const RENDERED = {
+    grid: gridRendered,
+    detail: detailRendered,
+    work: workRendered,
+    note: noteRendered,
+    bar: mark,
+  };
   document.addEventListener("wan-change", ({ target }) => {
     target.querySelectorAll("[data-gone]").forEach(({ dataset }) => drop(dataset.gone));
     if (!target.closest("#wan-library-room")) return;
@@ -43,48 +67,98 @@ window.wanLibrary = (() => {
 
   function gridRendered() {
     // For the first time; what is triggered while a part is put in is lost.
-    if (!part("[data-cards]")) return setTimeout(look, 60);
+    if (!part("[data-cards]")) return setTimeout(selected, 60);
     const active = document.activeElement;
     const job = active.closest(".wan-item")?.dataset.job;
     mark();
-    if (active.disabled) part("#wan-library-grid nav button:not(:disabled)")?.focus();
+    if (sought && cardOf(sought)) focusCard(sought);
+    else if (active.disabled) part("#wan-library-grid nav button:not(:disabled)")?.focus();
     else if (job && job !== focused.job) {
       const name = active.matches("[data-choose]") ? "[data-choose]" : "[data-event=open]";
       cardOf(focused.job)?.querySelector(name)?.focus(); // it stands elsewhere by now
     }
   }
 
+  function focusCard(job) {
+    sought = "";
+    const card = cardOf(job);
+    card.scrollIntoView({ block: "center" });
+    card.querySelector("[data-event=open]").focus({ preventScroll: true });
+  }
+
+  // What is asked of the library may be on other pages too: the server says what is to be chosen.
+  function noteRendered(box) {
+    const picked = box.querySelector("[data-picked]")?.dataset;
+    const all = (ids, video) => (ids ? ids.split(" ").map((id) => [id, video]) : []);
+    if (picked) choose([...chosen, ...all(picked.picked, true), ...all(picked.bare, false)]);
+    if (open || !wanted || !box.querySelector("[data-note]")) return;
+    wanted = ""; // it cannot be shown
+    if (linked()) history.replaceState(null, "", bare());
+  }
+
   function mark() {
     window.wan.date(room().querySelectorAll("time"));
+    const order = [...chosen.keys()];
     for (const card of room().querySelectorAll(".wan-item")) {
-      const number = chosen.indexOf(card.dataset.job);
+      const number = order.indexOf(card.dataset.job);
       const box = card.querySelector("[data-choose]");
       card.classList.toggle("chosen", number >= 0);
       if (!box) continue;
       box.checked = number >= 0;
       box.nextElementSibling.textContent = number >= 0 ? number + 1 : "";
     }
+    markAll();
     const bar = part(".wan-chosen");
     if (!bar) return;
-    bar.hidden = !chosen.length;
-    bar.querySelector("b").textContent = chosen.length;
+    bar.hidden = !chosen.size;
+    if (!chosen.size) bar.querySelector(".wan-ask").hidden = true;
+    bar.querySelector("b").textContent = chosen.size;
+    const videos = [...chosen.values()].filter(Boolean).length;
+    const works = part("#wan-library-work progress") !== null;
     for (const [verb, [low, high]] of Object.entries(JSON.parse(bar.dataset.needed))) {
-      const busy = verb === "join" && part("#wan-library-work progress") !== null;
-      const fits = chosen.length >= low && chosen.length <= high;
-      bar.querySelector(`[data-event="${verb}"]`).disabled = busy || !fits;
+      const count = verb === "delete" ? chosen.size : videos;
+      const busy = works && verb !== "compare";
+      for (const button of bar.querySelectorAll(`[data-event=${verb}], [data-verb=${verb}]`))
+        button.disabled = busy || count < low || count > high;
     }
   }
 
-  function choose(ids) {
-    chosen = ids;
+  function markAll() {
+    const boxes = [...room().querySelectorAll("#wan-library [data-choose]")];
+    const [all, every] = [part("[data-all]"), part("[data-event=every]")];
+    if (!all) return;
+    const checked = boxes.filter((box) => box.checked).length;
+    all.disabled = !boxes.length;
+    all.checked = boxes.length > 0 && checked === boxes.length;
+    all.indeterminate = checked > 0 && checked < boxes.length;
+    every.hidden = !all.checked || !("more" in every.dataset);
+  }
+
+  // entries: ids, each with whether there is a video
+  function choose(entries) {
+    chosen = new Map(entries);
     mark();
     fire("bar", "choose");
   }
 
+  function pick(picked, wants) {
+    hush();
+    const entries = picked.map(({ dataset }) => [dataset.job, dataset.state === "SUCCEEDED"]);
+    const ids = new Map(entries);
+    choose(wants ? [...chosen, ...entries] : [...chosen].filter(([id]) => !ids.has(id)));
+  }
+
+  // The cards from one to another that can be chosen.
+  function between(one, other) {
+    const all = [...room().querySelectorAll(".wan-item:has([data-choose])")];
+    const [from, to] = [all.indexOf(one), all.indexOf(other)].sort((a, b) => a - b);
+    return from < 0 ? [other] : all.slice(from, to + 1);
+  }
+
   // What is not there any more is chosen no longer.
   function drop(gone) {
-    const left = chosen.filter((id) => !gone.split(" ").includes(id));
-    if (left.length < chosen.length) choose(left);
+    const left = [...chosen].filter(([id]) => !gone.split(" ").includes(id));
+    if (left.length < chosen.size) choose(left);
   }
 
   function detailRendered(box) {
@@ -101,7 +175,12 @@ window.wanLibrary = (() => {
     if (open) room().dataset.shows = open;
     else delete room().dataset.shows;
     mark();
+    place = Number(shown?.dataset.place) || place;
+    // One part shows the next job too, with what was written for the one before.
+    for (const field of box.querySelectorAll("[data-label]"))
+      if (field !== document.activeElement) field.value = field.defaultValue;
     if (open && !before) enter(box);
+    else if (open === "job") rename(box);
     else if (before && !open) leave(before);
     if (gone && !opener) tabOf("library")?.focus({ preventScroll: true });
     if (went) depart(sign);
@@ -112,9 +191,25 @@ window.wanLibrary = (() => {
     return card?.nextElementSibling ?? card?.previousElementSibling;
   }
 
+  // The address names the job that is open, so that it can be kept and given to oneself.
+  const name = () =>
+    linked() === wanted || history.replaceState(history.state, "", `#video=${wanted}`);
+
+  function rename(box) {
+    name();
+    const active = document.activeElement;
+    if (active === document.body || active.disabled)
+      box.querySelector("[data-step]:not(:disabled)")?.focus({ preventScroll: true });
+  }
+
   function enter(box) {
     history.scrollRestoration = "manual"; // where to is ours to say
-    history.pushState({ wan: "library" }, ""); // the browser's way back leads to the cards
+    stepped = false;
+    // The browser's way back leads to the cards; there it is already after a reload, the browser's
+    // way forward, or where somebody has typed the address.
+    const there = history.state?.wan === "library" || (linked() && linked() === wanted);
+    const address = open === "job" ? `#video=${wanted}` : bare();
+    history[there ? "replaceState" : "pushState"]({ wan: "library" }, "", address);
     const target = box.querySelector("[data-compare]") ?? box.querySelector("[data-event=close]");
     target.focus({ preventScroll: true });
     document.getElementById("wan-tabs").scrollIntoView({ block: "start" });
@@ -124,24 +219,63 @@ window.wanLibrary = (() => {
     wanted = "";
     scrollTo({ top: scrolled });
     const way = before === "board" ? part("[data-event=compare]") : null;
-    (cardOf(opener)?.querySelector("[data-event=open]") ?? way)?.focus({ preventScroll: true });
-    look();
+    const card = cardOf(opener);
+    if (card && stepped) focusCard(opener);
+    else (card?.querySelector("[data-event=open]") ?? way)?.focus({ preventScroll: true });
+    if (before === "job" && opener && !card && place) lookFor(opener);
+    else look();
     if (history.state?.wan !== "library") return;
     returns += 1;
     history.back();
   }
 
+  // The page on which a job stands.
+  function lookFor(job) {
+    const { limit = 1 } = cards();
+    sought = job;
+    look({ ...cards(), offset: `${Math.floor((place - 1) / limit) * limit}` });
+  }
+
   addEventListener("popstate", () => {
-    if (returns) returns -= 1;
+    const job = linked();
+    if (returns) {
+      returns -= 1;
+      if (job && !open) history.replaceState(null, "", bare());
+    } else if (job) visit(job);
     else if (open && history.state?.wan !== "library") close();
   });
 
+  // Opens the job of an address; where the tab has yet to be put on the page, it does when it is.
+  function visit(job) {
+    wanted = opener = job;
+    if (isShown()) show(job);
+    else window.wanStudio.turn("library");
+  }
+
+  // The page was opened: at the address of a job, or not.
+  function arrive() {
+    const job = linked();
+    if (job && history.state?.wan !== "library") history.replaceState(null, "", bare());
+    if (job) visit(job);
+    return Boolean(job);
+  }
+
+  // Somebody has turned to this tab.
+  function selected() {
+    look();
+    if (wanted && open !== "board") show(wanted);
+    if (open === "job") name();
+  }
+
   // Somebody is taken to a tab. again: the job that is shown there shall be made once more.
   // continues: its form has been filled for the next shot.
-  function depart({ went: tab, job, again, continues }) {
+  // fresh: it has been filled for new takes of the job.
+  function depart({ went: tab, job, again, fresh, continues }) {
     scrollTo({ top: 0 });
     tabOf(tab)?.focus({ preventScroll: true });
-    if (continues !== undefined) window.wanStudio.selectPrompt(tab);
+    window.wanForms.newTake(tab, fresh === undefined ? "" : job);
+    if (fresh !== undefined) window.wanStudio.toGenerate(tab);
+    else if (continues !== undefined) window.wanStudio.selectPrompt(tab);
     else if (again !== undefined) window.wanStudio.takeAgain(tab, job);
     else window.wanStudio.started(tab, job);
   }
@@ -150,6 +284,7 @@ window.wanLibrary = (() => {
     const link = box.querySelector("a[download]");
     const now = box.querySelector("progress") ? "progress" : (link?.href ?? "");
     if (now === offered) return;
+    if (offered === "progress") look(); // something may be gone
     offered = now;
     mark();
     const active = document.activeElement;
@@ -161,42 +296,73 @@ window.wanLibrary = (() => {
 
   document.addEventListener("focusin", ({ target }) => {
     const job = target.closest(".wan-item")?.dataset.job ?? "";
-    focused = { job, work: target.closest("#wan-library-work, [data-event=join]") !== null };
+    focused = { job, work: target.closest("#wan-library-work, .wan-chosen") !== null };
   });
 
   // A refusal stays until the next step.
   const hush = () => part("#wan-library-refusal [data-note]") && fire("refusal", "hush");
 
-  document.addEventListener("click", ({ target }) => {
+  document.addEventListener("click", ({ target, shiftKey }) => {
+    if (target.matches?.("[data-choose]")) ranges = shiftKey;
+    // The address is that of what is looked at.
+    const turned = target.closest?.("#wan-tabs [role=tab]");
+    if (turned && turned.dataset.tabId !== "library" && linked())
+      history.replaceState(history.state, "", bare());
     const button = target.closest?.("#wan-library-room :is([data-event], [data-act])");
     if (!button) return;
     const { event, act, job } = button.dataset;
     hush();
+    sought = "";
     if (!open) scrolled = scrollY;
     if (event === "open") wanted = opener = job;
     else if (event === "compare") wanted = opener = "";
     else if (event === "look") room().scrollIntoView({ block: "start" });
+    else if (event === "delete" && !open) ask(false);
+    else if (act === "step") step(job);
     else if (act) ask(act === "ask");
   });
 
-  // The question before a job is deleted.
+  // The question before something is deleted.
   function ask(asks) {
-    part(".wan-ask").hidden = !asks;
-    part(asks ? "[data-act=keep]" : "[data-act=ask]").focus();
+    const box = part(open ? ".wan-job" : ".wan-chosen");
+    box.querySelector(".wan-ask").hidden = !asks;
+    box.querySelector(`[data-act=${asks ? "keep" : "ask"}]`).focus({ preventScroll: !open });
+  }
+
+  // The job before or after the one that is shown.
+  function step(job) {
+    wanted = opener = job;
+    stepped = true;
+    show(job);
   }
 
   document.addEventListener("change", ({ target }) => {
+    if (target.matches?.("#wan-library [data-all]"))
+      return pick([...room().querySelectorAll(".wan-item:has([data-choose])")], target.checked);
     if (!target.matches?.("#wan-library [data-choose]")) return;
-    const { job } = target.closest(".wan-item").dataset;
-    hush();
-    choose(target.checked ? [...chosen, job] : chosen.filter((id) => id !== job));
+    const card = target.closest(".wan-item");
+    pick(ranges && anchor ? between(anchor, card) : [card], target.checked);
+    [anchor, ranges] = [card, false];
+  });
+
+  // A name or a project is kept as soon as somebody is done with it.
+  document.addEventListener("change", ({ target }) => {
+    const { label, job } = target.dataset;
+    if (label) fire("detail", "annotate", { job, [label]: target.value });
+  });
+
+  document.addEventListener("input", ({ target }) => {
+    if ("move" in target.dataset) part("[data-event=move]").dataset.project = target.value;
   });
 
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented || !open || !isShown()) return;
-    if (document.querySelector("dialog[open]")) return;
-    if (part(".wan-ask:not([hidden])")) ask(false);
-    else close();
+    if (event.defaultPrevented || !isShown() || document.querySelector("dialog[open]")) return;
+    const { key, target, ctrlKey, metaKey, altKey, shiftKey } = event;
+    if (key === "Escape" && part(`${open ? ".wan-job" : ".wan-chosen"} .wan-ask:not([hidden])`))
+      ask(false);
+    else if (key === "Escape" && open) close();
+    else if (open !== "job" || !STEPS[key] || ctrlKey || metaKey || altKey || shiftKey) return;
+    else if (!target.closest(KEYS_OF_THEIR_OWN)) part(`[data-step=${STEPS[key]}]`).click();
   });
 
   setInterval(() => {
@@ -208,21 +374,24 @@ window.wanLibrary = (() => {
   }, 500);
 
   return {
-    look,
-    chosen: () => chosen.join(" "),
-    choose(ids, verb) {
-      choose(ids);
+    look: () => look(),
+    selected,
+    shelved,
+    arrive,
+    chosen: () => [...chosen.keys()].join(" "),
+    choose(ids, verb, adds) {
+      choose([...(adds ? chosen : []), ...ids.map((id) => [id, true])]);
       part(`.wan-chosen [data-event="${verb}"]`)?.click();
     },
     clear() {
-      chosen = [];
+      chosen = new Map();
       mark();
       part("[data-choose]")?.focus({ preventScroll: true });
       return "";
     },
     filtered(given) {
       looked = performance.now(); // a look at the page that was shown before would come after it
-      return given;
+      return shelved(given);
     },
     forget(html) {
       for (const [, gone] of html.matchAll(/data-gone="([^"]*)"/g)) drop(gone);

@@ -75,9 +75,13 @@ window.wanStudio = (() => {
   function announce(shown) {
     const said = [...shown.querySelectorAll(".wan-title, .wan-say")]
       .map((part) => part.textContent.trim())
-      .join(". ");
+      .filter(Boolean);
     const announcer = document.getElementById("wan-announcer");
-    if (announcer && said && announcer.textContent !== said) announcer.textContent = said;
+    if (!announcer || !said.length || announcer.textContent === said.join("")) return;
+    // Each a paragraph: no language's full stop stands between them
+    announcer.replaceChildren(
+      ...said.map((words) => Object.assign(document.createElement("p"), { textContent: words })),
+    );
   }
 
   // The browser's tab says what the page would: what is going on in it, or how it ended.
@@ -91,16 +95,6 @@ window.wanStudio = (() => {
     const words = shown?.querySelector(".wan-title")?.textContent;
     const now = words ? `${ENDS[shown.dataset.state] ?? ""}${words} · Wan Studio` : "Wan Studio";
     if (now !== title) document.title = title = now; // once: it may be translated
-  }
-
-  function mark(tab, shown) {
-    const field = shown.querySelector("[data-field]")?.dataset.field.split(" ")[0];
-    const wrong = field && document.getElementById(`wan-${tab}-${field}`);
-    document
-      .querySelectorAll(`[id^="wan-${tab}-"].wan-wrong`)
-      .forEach((old) => old === wrong || old.classList.remove("wan-wrong"));
-    // At every tick: Gradio writes the class anew whenever the field changes
-    wrong?.classList.add("wan-wrong");
   }
 
   function look(tab) {
@@ -139,7 +133,6 @@ window.wanStudio = (() => {
       )
         location.reload();
     }
-    mark(tab, shown);
     keepMended(tab);
     tick(shown);
   }
@@ -153,9 +146,10 @@ window.wanStudio = (() => {
   // The page was opened, and shows every job as it was at that moment: what is on its way is
   // followed from there.
   function arrived(forms) {
-    const filled = window.wanForms.carried();
+    const [carried, remembered] = [window.wanForms.carried(), window.wanForms.remembered()];
+    const filled = carried ?? remembered;
     window.wanForms.restore();
-    back(Boolean(filled));
+    if (!window.wanLibrary.arrive()) back(Boolean(carried));
     setTimeout(() => TABS.filter(isLive).forEach(attach), 60);
     return filled?.length === forms.length ? filled : forms.map(() => ({ __type__: "update" }));
   }
@@ -175,16 +169,21 @@ window.wanStudio = (() => {
   function started(tab, job = "") {
     const look = () => {
       if (isLive(tab)) attach(tab);
-      if (innerWidth < 900) window.wan.scrollTo(document.getElementById(`wan-${tab}-view`));
+      if (innerWidth < 900 && !view(tab).querySelector("[data-field]"))
+        window.wan.scrollTo(document.getElementById(`wan-${tab}-view`));
     };
     setTimeout(() => when(() => shows(tab, job), look), 60);
   }
 
   // Generate, or a button that makes something anew, is gone by then: the focus goes to what came of
-  // it.
+  // it, which is the field that was refused, or the card.
   function generated(tab) {
+    if (view(tab)?.dataset.state !== "IDLE") window.wanForms.newTake(tab, "");
     started(tab);
-    setTimeout(() => view(tab)?.querySelector(".wan-card")?.focus({ preventScroll: true }), 60);
+    setTimeout(() => {
+      if (window.wanFields.answered(`wan-${tab}-generate`)) return;
+      view(tab)?.querySelector(".wan-card")?.focus({ preventScroll: true });
+    }, 60);
   }
 
   // What was asked of a video is answered under the form, where Generate or the window's edge may
@@ -246,12 +245,12 @@ window.wanStudio = (() => {
   const turn = (tab) => document.querySelector(`#wan-tabs [role=tab][data-tab-id=${tab}]`)?.click();
 
   // Hands takes to the library, which compares and reviews. jobs: their ids. verb: "compare" or
-  // "review".
-  function choose(jobs, verb) {
+  // "review". adds: whether those that are chosen there already stay so.
+  function choose(jobs, verb, adds = false) {
     turn("library");
     const there = () =>
       document.querySelector("#wan-library-bar [data-listens]")?.checkVisibility();
-    when(there, () => window.wanLibrary.choose(jobs.split(" "), verb));
+    when(there, () => window.wanLibrary.choose(jobs.split(" "), verb, adds));
   }
 
   // A reload, or the other language, leads back to the tab that was looked at.
@@ -297,8 +296,11 @@ window.wanStudio = (() => {
   }
 
   function connect(open = !document.body.classList.contains("wan-connecting")) {
+    const panel = document.getElementById("wan-connection");
+    const inside = panel?.contains(document.activeElement);
     document.body.classList.toggle("wan-connecting", open);
-    if (open) document.querySelector("#wan-connection input")?.focus();
+    if (open) panel?.querySelector("input")?.focus();
+    else if (inside) document.querySelector(".wan-key")?.focus();
   }
 
   // Past the head of the page, to what is shown below it.
@@ -307,20 +309,41 @@ window.wanStudio = (() => {
       .find((part) => part.checkVisibility() && !part.disabled)
       ?.focus();
 
-  // Somebody comes to a form whose prompt is what changes next.
-  function selectPrompt(tab) {
+  // Somebody comes to a form whose prompt is what changes next. selects: whether all of it does.
+  function selectPrompt(tab, selects = true) {
     const box = () => document.querySelector(`#wan-${tab}-prompt textarea`);
     when(
       () => box()?.checkVisibility(),
       () => {
         box().focus({ preventScroll: true });
-        box().select();
+        if (selects) box().select();
+        box().scrollIntoView({ block: "nearest" });
       },
     );
   }
 
+  // Somebody comes to a form that only has to be sent.
+  const toGenerate = (tab) => {
+    const button = () => document.getElementById(`wan-${tab}-generate`);
+    when(
+      () => button()?.checkVisibility(),
+      () => button().focus({ preventScroll: true }),
+    );
+  };
+
+  // A form was filled from a video on the stage of a tab, or could not be: then the stage says why.
+  function filled(tab, verb) {
+    endTurn(tab, verb);
+    document
+      .querySelectorAll(`#wan-${tab}-view [data-press="${verb}"]`)
+      .forEach((button) => (button.disabled = false));
+    const refused = () => view(tab)?.querySelector(".wan-card.bad");
+    const next = () => (verb === "frame" ? selectPrompt("image") : selectPrompt(tab, false));
+    setTimeout(() => refused() || next(), 60);
+  }
+
   function press(button, verb, job) {
-    const tab = TABS.find((one) => button.closest(`#wan-${one}-view`));
+    const tab = TABS.find((one) => button.closest(`[id^="wan-${one}-"]`));
     button.disabled = true;
     if (verb === "watch") attach(tab);
     else act(tab, verb, job);
@@ -332,11 +355,12 @@ window.wanStudio = (() => {
     if (target.closest?.("[data-skip]")) skip();
     if (target.closest?.("#wan-tabs [role=tab]")) stay(target.closest("[role=tab]").dataset.tabId);
     if (target.closest?.("[data-details] > summary")) fold(target.closest("[data-details]"));
-    const button = target.closest?.("[data-press], [data-choose], [data-connect]");
+    const button = target.closest?.("[data-press], [data-choose], [data-add], [data-connect]");
     if (!button) return;
-    const { press: verb, job = "", choose: how, jobs } = button.dataset;
+    const { press: verb, job = "", choose: how, jobs, add } = button.dataset;
     if (verb) press(button, verb, job);
     else if (how) choose(jobs, how);
+    else if (add) choose(add, "review", true);
     else if ("connect" in button.dataset) connect();
   });
 
@@ -363,11 +387,13 @@ window.wanStudio = (() => {
     generated,
     answered,
     takeAgain,
+    toGenerate,
     acted,
     turn,
     share,
     claimed,
     own,
     selectPrompt,
+    filled,
   };
 })();

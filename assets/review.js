@@ -38,17 +38,29 @@
   const words = (name) =>
     document.querySelector(`template[data-words="${name}"]`)?.content.cloneNode(true) ?? "";
 
+  // What only this browser knows of a part: dates as they are written here, and which comments are
+  // one's own.
+  function dress(part) {
+    window.wan.date(part.querySelectorAll("time"));
+    window.wanDiscussion.dress(part);
+  }
+
+  // A button of a comment, by what finds it again in the same comment.
+  function whose(button) {
+    const { comment } = button.closest("[data-comment]")?.dataset ?? {};
+    const name = "seek" in button.dataset ? "[data-seek]" : `[data-talk="${button.dataset.talk}"]`;
+    return comment ? `[data-comment="${CSS.escape(comment)}"] ${name}` : "";
+  }
+
   function fill(root, parts) {
     for (const [name, html] of Object.entries(parts)) {
       const part = root.querySelector(`[data-part="${name}"]`);
       const fresh = Object.assign(document.createElement("template"), { innerHTML: html });
+      dress(fresh.content);
       if (!part || part.innerHTML === fresh.innerHTML) continue;
-      const { seek } = part.contains(document.activeElement) ? document.activeElement.dataset : {};
-      // New comments stand before the old ones
-      const same = () => [...part.querySelectorAll(`[data-seek="${seek}"]`)].reverse();
-      const place = same().indexOf(document.activeElement);
+      const focused = part.contains(document.activeElement) ? whose(document.activeElement) : "";
       part.replaceChildren(fresh.content);
-      if (seek !== undefined) same()[place]?.focus({ preventScroll: true });
+      if (focused) (part.querySelector(focused) ?? part).focus({ preventScroll: true });
     }
   }
 
@@ -65,6 +77,11 @@
   function update(root, { parts, at }) {
     fill(root, parts);
     if (at) seen.set(root, at);
+    // A take that came since has no place on this page
+    const isNew = (name) =>
+      name.startsWith("tally-") && !root.querySelector(`[data-part="${name}"]`);
+    const note = root.querySelector("[data-fresh]:empty");
+    if (note && Object.keys(parts).some(isNew)) note.replaceChildren(words("fresh"));
   }
 
   async function look(root) {
@@ -105,26 +122,34 @@
       comment,
       at_seconds: timed ? Number(moment.dataset.moment) : null,
       name: document.getElementById("name").value,
-      reviewer: reviewer(),
     };
+  }
+
+  // Sends something to an address of the review, by its end. Gives the answer, or nothing where it
+  // did not arrive: then the form, if there is one, says why.
+  async function post(name, given, form) {
+    const answer = await fetch(since(page(), page().dataset.send.replace("*", name)), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ ...given, reviewer: reviewer() }),
+      keepalive: true,
+    }).catch(() => null);
+    if (answer?.status === 404) return void close(page());
+    const told = (await answer?.json().catch(() => null)) ?? {};
+    if (!answer?.ok) return void (form && show(form, told.detail ?? words("offline"), true));
+    if (!told.parts) return told;
+    etags.delete(page());
+    update(page(), told);
+    return told;
   }
 
   // Whether it arrived.
   async function tell(form, comment) {
     const sent = said(form, comment);
-    const answer = await fetch(since(page(), page().dataset.send), {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(sent),
-      keepalive: true,
-    }).catch(() => null);
-    if (answer?.status === 404) return void close(page());
-    const told = (await answer?.json().catch(() => null)) ?? {};
-    if (!answer?.ok) return void show(form, told.detail ?? words("offline"), true);
+    if (!(await post("verdict", sent, form))) return;
     keep(verdictsKey(), JSON.stringify({ ...own(), [sent.take]: sent.verdict }));
-    etags.delete(page());
-    update(page(), told);
     show(form, words("saved"), false);
+    if (comment) window.wanDiscussion.learn();
     return true;
   }
 
@@ -203,13 +228,16 @@
     video.scrollIntoView({ block: "nearest" });
   }
 
-  const dated = () => window.wan.date(document.querySelectorAll(".rv-meta time, .wr-item time"));
+  const dressed = () => document.querySelectorAll("[data-review] main, .wr-item").forEach(dress);
 
   function opened() {
     if (!page()) return;
     const name = document.getElementById("name");
     name.value = kept(NAME) ?? "";
     name.addEventListener("input", () => keep(NAME, name.value));
+    // What was said before has it too
+    name.addEventListener("change", () => kept(TOKEN) && post("name", { name: name.value }));
+    if (kept(TOKEN)) window.wanDiscussion.learn();
     for (const [number, verdict] of Object.entries(own())) {
       const choice = page().querySelector(
         `[data-take="${Number(number)}"] [value="${CSS.escape(verdict)}"]`,
@@ -269,9 +297,10 @@
     true,
   );
   document.addEventListener("click", ({ target }) => {
-    const button = target.closest?.("[data-seek], [data-moment], .rv-open");
+    const button = target.closest?.("[data-seek], [data-moment], .rv-open, [data-reload]");
     if (!button) return;
-    if ("seek" in button.dataset) seek(button);
+    if ("reload" in button.dataset) location.reload();
+    else if ("seek" in button.dataset) seek(button);
     else if ("open" in button.dataset) compare(button);
     else press(button, button.getAttribute("aria-pressed") !== "true");
   });
@@ -313,15 +342,21 @@
   // The server knows the end of a link only; where the app is reached, the browser knows.
   function complete() {
     const home = window.wan.home();
-    document.querySelectorAll("input[data-review-link]").forEach((link) => {
-      const whole = new URL(link.dataset.reviewLink, home).href;
+    document.querySelectorAll("input:is([data-review-link], [data-link])").forEach((link) => {
+      const whole = new URL(link.dataset.reviewLink ?? link.dataset.link, home).href;
       if (link.value !== whole) link.value = whole;
     });
-    const near = window.wan.reach(home);
+    let near = window.wan.reach(home);
+    if (near === "computer" && document.querySelector("[data-served]")) near = "served";
     document.querySelectorAll("[data-near]").forEach((note) => {
       if (note.hidden !== (note.dataset.near !== near)) note.hidden = !note.hidden;
     });
-    dated();
+    dressed();
+    // What is chosen is known to the library only
+    document.querySelectorAll(".wr-item [data-event=more]").forEach((button) => {
+      const none = !window.wanLibrary.chosen();
+      if (button.disabled !== none) button.disabled = none;
+    });
   }
 
   // What an export shows when it is over: what was made is downloaded; of one that was stopped no
@@ -331,10 +366,10 @@
     return html?.includes("<progress") ? "" : html;
   }
 
-  window.wanReview = { complete, exported };
+  window.wanReview = { complete, exported, page, post, show, takeOf };
 
   if ("review" in document.documentElement.dataset) {
     document.addEventListener("DOMContentLoaded", opened);
-    document.addEventListener("DOMContentLoaded", dated);
+    document.addEventListener("DOMContentLoaded", dressed);
   } else setInterval(complete, 250);
 })();

@@ -58,14 +58,12 @@
       all.items.add(isOdd(file) ? new File([file], file.name, { type: "image/unknown" }) : file);
     return all;
   };
-  // A browser shows no HEIC: what the stage shows of it stands in.
+  // A browser shows no HEIC: what the server made of it stands in.
   function standIn() {
-    const [given, shown] = [
-      document.querySelector(`${PICTURE} img`),
-      document.querySelector("#wan-image-view .preview img"),
-    ];
-    if (!given?.complete || !shown || (given.naturalWidth && given.src !== given.standIn)) return;
-    if (given.src !== shown.src) given.src = given.standIn = shown.src;
+    const given = document.querySelector(`${PICTURE} img`);
+    const whole = document.querySelector("#wan-image-view .preview img")?.dataset.whole;
+    if (!given?.complete || !whole || (given.naturalWidth && given.src !== given.standIn)) return;
+    if (given.src !== whole) given.src = given.standIn = whole;
   }
   addEventListener(
     "change",

@@ -7,10 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from wan.database.accounts import Accounts
+from wan.database.discussion import Discussion
 from wan.database.engine import Database, Part
 from wan.database.jobs import Jobs
 from wan.database.queue import Queue
 from wan.database.reviews import Reviews
+from wan.database.spending import Spending
 from wan.domain.jobs import Job
 
 
@@ -32,6 +34,8 @@ class Store:
         self.queue, self.jobs = Blocking(Queue(self.database)), Blocking(Jobs(self.database))
         self.accounts = Blocking(Accounts(self.database))
         self.reviews = Blocking(Reviews(self.database))
+        self.spending = Blocking(Spending(self.database))
+        self.discussion = Blocking(Discussion(self.database))
 
     @property
     def engine(self) -> sa.Engine:

@@ -24,6 +24,7 @@ import stat
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -198,38 +199,44 @@ def check_file(field: str, path: Path) -> None:
         raise InvalidInput(field, "file_odd", given=given)
 
 
-async def inspect_files(
-    request: ImageToVideoRequest | ReferenceToVideoRequest,
-) -> list[float | None]:
-    """Open every file of a request as a run would, and keep nothing. Returns the length of each
-    reference video in seconds, None for an address.
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of a request's files before a run."""
+
+    lengths: list[float | None]
+    """Seconds of each reference video, None for an address."""
+    enlarged: float = 1
+    """How many times larger the image is shown in its video."""
+
+
+async def inspect_files(request: ImageToVideoRequest | ReferenceToVideoRequest) -> Inspection:
+    """Open every file of a request as a run would, and keep nothing.
 
     Raises InvalidInput and StorageUnavailable.
     """
+    enlarged, framing = 1.0, {"size": OWN_SHAPE[0], "fit": "crop"}
     if isinstance(request, ImageToVideoRequest):
-        pictures, clips, size, fit = [request.reference_image], [], request.size, request.fit
+        pictures, clips = [request.reference_image], []
+        framing = {"size": request.size, **request.framing}
     else:
-        pictures, clips, size, fit = (
-            list(request.reference_image),
-            list(request.reference_video),
-            OWN_SHAPE[0],
-            "crop",
-        )
+        pictures, clips = list(request.reference_image), list(request.reference_video)
     for picture in pictures:
         if not isinstance(picture, str):
-            await inputs.run_in_sandbox(
-                Asker(), inputs.prepare_image, "reference_image", picture, size=size, fit=fit
+            image = await inputs.run_in_sandbox(
+                Asker(), inputs.prepare_image, "reference_image", picture, **framing
             )
+            enlarged = image.enlarged if request.makes() == "image" else enlarged
     if isinstance(request, ImageToVideoRequest) and request.reference_audio is not None:
         await inputs.run_in_sandbox(
             Asker(), inputs.check_sound, "reference_audio", request.reference_audio
         )
-    return [
+    lengths = [
         None
         if isinstance(one, str)
         else await inputs.run_in_sandbox(Asker(), inputs.video_seconds, one)
         for one in clips
     ]
+    return Inspection(lengths, enlarged)
 
 
 async def find_resumable(studio: Studio, job_id: str) -> Job:

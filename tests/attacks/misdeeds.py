@@ -106,11 +106,12 @@ SYSTEM_CALLS = {  # by name: x86_64, aarch64
     "getdents64": (217, 61),
     "readlinkat": (267, 78),
 }
-_WHOLE = {"kept": 1, "sent": 0, "width": 1, "height": 1, "adjustments": []}
+_WHOLE = {"kept": 1, "sent": 0, "width": 1, "height": 1, "enlarged": 1.0, "adjustments": []}
 PROMISES = {
     "less than nothing": _WHOLE | {"kept": -1},
     "a word for a number": _WHOLE | {"sent": "much"},
     "nothing for a number": _WHOLE | {"width": None},
+    "larger without end": _WHOLE | {"enlarged": float("inf")},
     "half of a pixel": _WHOLE | {"height": 0.5},
     "words that there are not": _WHOLE | {"adjustments": [{"key": "no such words"}]},
     "words with a hole": _WHOLE | {"adjustments": [{"key": "image_scaled"}]},

@@ -60,7 +60,9 @@ EVENTS = [
     *("quote", "quote_1", "draw", "check_sound", "_limit_to_model", "greet", "fill", "ask", "drop"),
     *("image_to_video", "reference_to_video", "job", "cancel"),
     *("list_jobs", "list_jobs_1", "open", "use", "frame", "watch_1", "again", "delete", "bundle"),
-    *("compare", "join", "reuse"),
+    *("compare", "join", "reuse", "every", "pack", "delete_chosen"),
+    *("annotate", "star", "move", "retry"),
+    *("use_settings", "use_last_frame", "move_picture", "move_video"),
     *(
         "show_chosen",
         "list_reviews",
@@ -68,6 +70,8 @@ EVENTS = [
         "create_review",
         "revoke",
         "delete_review",
+        "add_takes",
+        *("reply", "rewrite", "take_back", "resolve", "reopen"),
         "export_csv",
         "export_json",
         "export_zip",
@@ -324,6 +328,7 @@ def test_addresses_in_text(
 
 def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Record):
     theirs = ("list_jobs", "open", "use", "frame", "again", "delete", "bundle", "compare", "join")
+    theirs += ("every", "pack", "delete_chosen", "annotate", "star", "move", "retry")
     for name in (
         "watch",
         "_cancel",

@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -187,6 +187,97 @@ def test_what_is_sent(app: App, hers: Hers, record: Record):
         "no-referrer",
         page.headers["referrer-policy"],
     )
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What reviewers have written in the victim's review."""
+
+    app: App
+    link: str
+    writer: str
+    """The token of who wrote it, which a stranger has not."""
+    comment: str
+    reply: str
+
+    def send(self, what: str, reviewer: object = "s" * 24, link: str = "", **given: object):
+        """Sends something as a stranger."""
+        address = f"/review/{link or self.link}/{what}"
+        return post(self.app.url, address, {"reviewer": reviewer} | given, Origin=self.app.url)
+
+    def shown(self) -> str:
+        """The comments on the first take, as everybody sees them."""
+        tally = ask(self.app.url, "GET", f"/review/{self.link}/tally")
+        return tally.json()["parts"]["comments-1"]
+
+
+@pytest.fixture
+def talk(app: App, hers: Hers) -> Talk:
+    writer = "w" * 24
+    given = GOOD | {"reviewer": writer, "comment": "her words"}
+    assert give(app, hers.token, given).status == 200
+    begun = Talk(app, hers.token, writer, "", "")
+    comment = re.search(r'data-comment="([^"]+)"', begun.shown())[1]
+    assert begun.send("reply", writer, comment=comment, text=f"a reply {EVIL}").status == 200
+    reply = re.findall(r'data-comment="([^"]+)"', begun.shown())[-1]
+    return replace(begun, comment=comment, reply=reply)
+
+
+def test_comments_of_others(talk: Talk, record: Record):
+    """Who has the link, and so every id on its page, but not the token of a writer."""
+    before = talk.shown()
+    record("comment: scripts in a reply", 0, before.count(EVIL))
+    for what, reviewer in (
+        ("another's token", "s" * 24),
+        ("no token", None),
+        ("the comment's id as token", talk.comment),
+        ("the link as token", talk.link),
+        ("a list of tokens", [talk.writer]),
+    ):
+        for name, one in (("edit", talk.comment), ("delete", talk.reply)):
+            status = talk.send(name, reviewer, comment=one, text="forged").status
+            record(f"comment: {name} by {what}", 400, status)
+    own = talk.send("own").json()
+    record("comment: what is one's own, by another's token", {"own": []}, own)
+    record("comment: a name for another's words", 200, talk.send("name", name="forged").status)
+    record("comment: what stands there in the end", True, talk.shown() == before)
+
+
+def test_what_is_sent_about_comments(talk: Talk, hers: Hers, record: Record):
+    before = talk.shown()
+    # Few of each: an address may send sixty at once, for all tests here.
+    for one in (talk.reply, hers.id, ["a"]):
+        status = talk.send("reply", comment=one, text="x").status
+        record(f"comment: a reply to {one!r:.30}", 400, status)
+    for text in ("x" * 2001, {"a": 1}):
+        status = talk.send("reply", comment=talk.comment, text=text).status
+        record(f"comment: a reply of {text!r:.20}", 400, status)
+    for name in ("resolve", "reopen", "rewrite", "take_back", "add", "own/", "comments"):
+        status = talk.send(name, comment=talk.comment).status
+        record(f"comment: {name} as a reviewer", 404, status)
+    for name in ("own", "reply", "delete"):
+        status = talk.send(name, link="x" * 43).status
+        record(f"comment: {name} by a wrong link", 404, status)
+        address = f"/review/{talk.link}/{name}"
+        wrong = post(talk.app.url, address, {}, Origin="https://evil.example").status
+        record(f"comment: {name} from a foreign page", 403, wrong)
+        record(f"comment: {name} by GET", 404, ask(talk.app.url, "GET", address).status)
+    record("comment: what stands there in the end", True, talk.shown() == before)
+
+
+def test_owners_comments_by_others(
+    talk: Talk, visitor: Visitor, victim: Victim, hers: Hers, record: Record
+):
+    before = talk.shown()
+    for name in ("reply", "rewrite", "take_back", "resolve", "reopen", "add_takes"):
+        number = visitor.event(name)
+        carried = {"review": hers.id, "comment": talk.comment, "text": "forged"}
+        for what, token in (("a stranger's token", visitor.token), ("the link", hers.token)):
+            form = visitor.form(number, token=token, chosen=victim.job_id)
+            _, given = visitor.call(number, form, event_data=carried)
+            seen = [mark for mark in ("Her review", hers.token) if mark in json.dumps(given)]
+            record(f"comment: {name} as its owner by {what}", [], seen)
+    record("comment: what stands there in the end", True, talk.shown() == before)
 
 
 def test_floods(proxied: App, record: Record):

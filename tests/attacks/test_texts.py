@@ -239,7 +239,7 @@ def test_a_terminal_is_not_steered(record: Record, capsys: pytest.CaptureFixture
 
 @pytest.mark.anyio
 async def test_one_network_does_not_fill_a_review(monkeypatch: pytest.MonkeyPatch, record: Record):
-    monkeypatch.setattr("wan.database.reviews.VERDICTS_LIMIT", 64)
+    monkeypatch.setattr("wan.database.verdicts.VERDICTS_LIMIT", 64)
     async with Studio(load_settings()) as studio:
         done = job(
             id=ids.new_job_id(),

@@ -307,9 +307,23 @@ _OWNERS = (
     _fault(
         "the owner left out of a look-up",
         "database/jobs.py",
-        "return self._select_one((JOBS.c.id == job_id) & (JOBS.c.owner == owner))",
-        "return self._one(JOBS.c.id == job_id)",
+        "return self._select_one((JOBS.c.id == job_id) & self._seen(owner))",
+        "return self._select_one(JOBS.c.id == job_id)",
         "database/test_store.py::test_a_job_comes_back_as_it_was_written",
+    ),
+    _fault(
+        "a shared library that a program without a token of its own looks into",
+        "database/owners.py",
+        "if shared and not _is_caller(owner):",
+        "if shared:",
+        "database/test_store.py::test_a_shared_library_shows_all_but_what_belongs_to_a_program_alone",
+    ),
+    _fault(
+        "a job among those that match, in the order of another list",
+        "database/jobs.py",
+        "after = earlier | (same & (JOBS.c.id > job.id))",
+        "after = earlier",
+        "database/test_store.py::test_each_job_has_its_place_among_those_that_match",
     ),
     _fault(
         "a video from the cache of another owner",
@@ -320,7 +334,7 @@ _OWNERS = (
     ),
     _fault(
         "videos of a review after its link was revoked",
-        "database/reviews.py",
+        "database/verdicts.py",
         "return REVIEWS.c.revoked_at.is_(None) & (",
         "return sa.true() & (",
         "service/test_reviews.py::test_a_review_from_its_link_to_its_end",
@@ -559,8 +573,8 @@ _MEDIA = (
     _fault(
         "a picture cropped that should be padded",
         "media/images.py",
-        'elif fit == "pad":',
-        'elif fit == "crop":',
+        'elif frame.fit == "pad":',
+        'elif frame.fit == "crop":',
         "media/test_media.py::test_padding_keeps_the_whole_picture",
     ),
     _fault(
@@ -702,9 +716,9 @@ _FRESH = (
     ),
     _fault(
         "heads cut off where a tall picture is cropped",
-        "media/images.py",
-        "_CENTERING = (0.5, 0.25)",
-        "_CENTERING = (0.5, 0.5)",
+        "domain/crop.py",
+        "    y: float = 0.25",
+        "    y: float = 0.5",
         "media/test_media.py::test_a_crop_of_a_tall_picture_keeps_what_is_above_its_middle",
     ),
     _fault(
@@ -716,7 +730,7 @@ _FRESH = (
     ),
     _fault(
         "a table of verdicts that spreadsheets read in another encoding",
-        "domain/reviews.py",
+        "domain/review_exports.py",
         'out.getvalue().encode("utf-8-sig")',
         'out.getvalue().encode("utf-8")',
         "service/test_reviews.py::test_no_cell_of_the_table_is_a_formula",

@@ -7,7 +7,6 @@ Times are what somebody waits, from the click or the last key until the cards ar
 
 import argparse
 import asyncio
-import hashlib
 import io
 import statistics
 import tempfile
@@ -19,6 +18,7 @@ from playwright.sync_api import Page
 
 from tests.blocking import Store
 from tests.browser.serving import App, chromium, served
+from wan.domain.ids import Owners
 from wan.domain.jobs import Job, JobState
 
 _WORDS = (
@@ -29,11 +29,12 @@ TOKEN = "t" * 43
 _STILLS = 24  # that differ
 
 
-def seeded(folder: Path, jobs: int, owner: str) -> None:
-    """Writes the rows and the stills of finished jobs."""
+def seeded(folder: Path, jobs: int, token: str) -> None:
+    """Writes the rows and the stills of finished jobs. token: of whoever owns them."""
     output = folder / "output"
     output.mkdir(parents=True, exist_ok=True)
     store = Store(f"sqlite:///{output / 'wan.sqlite3'}")
+    owner = Owners(store.database.seal).of_token(token)
     now, stills = time.time(), [still(number) for number in range(_STILLS)]
     for number in range(jobs):
         poster = output / "storage" / "videos" / f"seeded{number}" / "poster.webp"
@@ -56,7 +57,7 @@ def row(number: int, owner: str, now: float) -> Job:
     }
     key = f"videos/seeded{number}"
     return Job(
-        id=f"seeded{number}",
+        id=f"seeded{number:015}",
         owner=owner,
         account="account",
         backend="simulator",
@@ -186,7 +187,7 @@ async def run(jobs: int, rounds: int) -> int:
 def _report(jobs: int, rounds: int) -> int:
     with tempfile.TemporaryDirectory(prefix="wan-library-") as name:
         folder = Path(name)
-        seeded(folder, jobs, hashlib.sha256(TOKEN.encode()).hexdigest())
+        seeded(folder, jobs, TOKEN)
         with served(folder) as app:
             seen = looked_at(app, rounds)
     print(f"{jobs} jobs, {rounds} looks")

@@ -156,8 +156,8 @@ def _review_page(page: Page, owner: Page, link: str, prefix: Path) -> None:
     page.locator("#name").fill("Mei")
     for number, verdict in ((1, "yes"), (2, "maybe"), (3, "no")):
         page.locator(f"[data-take='{number}'] .rv-{verdict}").first.click()
-    page.locator("[data-take='1'] textarea").fill("Her look at the end is exactly it.")
-    page.locator("[data-take='1'] .rv-send").click()
+    page.locator("[data-take='1'] .rv-form textarea").fill("Her look at the end is exactly it.")
+    page.locator("[data-take='1'] .rv-form .rv-send").click()
     page.locator("[data-take='1'] .rv-text").wait_for()
     page.evaluate("scrollTo(0, 0)")
     _shoot(page, prefix, "review-2-page")

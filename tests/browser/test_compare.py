@@ -106,13 +106,13 @@ def whole_page(
     videos: list[str],
     *,
     language: Language = "en",
-    numbers: Sequence[int] = (),
+    labels: Sequence[str] = (),
 ) -> Path:
     """A page with nothing but a board, as an export has it."""
     shown = board(
         language,
         [(job, video, "") for job, video in zip(jobs, videos, strict=True)],
-        numbers=numbers,
+        labels=labels,
     )
     names = ("tokens.css", "base.css", "compare.css", "shared.js", "compare.js")
     *styles, shared, own = ((ROOT / "assets" / name).read_text() for name in names)
@@ -121,7 +121,7 @@ def whole_page(
         "body { margin: 16px; font-family: sans-serif; background: var(--w-ground) }"
     )
     style = "".join([ground, *styles])
-    page = folder / f"board-{len(jobs)}-{language}{'-later' if numbers else ''}.html"
+    page = folder / f"board-{len(jobs)}-{language}{'-later' if labels else ''}.html"
     page.write_text(
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta '
         'name="viewport" content="width=device-width"><title>Takes</title>'
@@ -141,6 +141,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     jobs = [
         take(
             n,
+            take=n + 1,
             seed=n + 1,
             fps=float(fps),
             duration=seconds,
@@ -154,8 +155,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     whole_page(place, jobs[:2], names[:2])
     whole_page(place, jobs, names)
     whole_page(place, jobs, names, language="zh")
-    whole_page(place, jobs, names, numbers=(5, 6, 7))
-    fourth = take(3, seed=4, asked={"negative_prompt": "rain"}, width=SIZE[0], height=SIZE[1])
+    whole_page(place, jobs, names, labels=("5", "6", "7"))
+    fourth = take(
+        3, take=4, seed=4, asked={"negative_prompt": "rain"}, width=SIZE[0], height=SIZE[1]
+    )
     whole_page(place, [*jobs, fourth], [*names, "gone.mp4"])
     return place
 

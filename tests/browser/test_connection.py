@@ -49,14 +49,28 @@ def test_the_access_code_is_asked_for_where_it_is_needed(visitor: Page):
     card = visitor.locator("#wan-image-view .wan-card.bad")
     expect(card).to_contain_text("needs the access code")
     card.locator("[data-connect]").click()
-    visitor.locator("#wan-code input").fill("wrong")
-    visitor.get_by_role("button", name="Check connection").click()
-    expect(visitor.locator("#wan-connection-found")).to_contain_text("isn't the access code")
-    visitor.locator("#wan-code input").fill(CODE)
-    visitor.get_by_role("button", name="Check connection").click()
+    visitor.locator("#wan-connection-code input").fill("wrong")
+    visitor.get_by_role("button", name="Use", exact=True).click()
+    wrong = visitor.locator("#wan-connection-code .wan-error")
+    expect(wrong).to_contain_text("isn't the access code")
+    expect(visitor.locator("#wan-connection-code input")).to_be_focused()
+    visitor.locator("#wan-connection-code input").fill(CODE)
+    expect(wrong).to_have_count(0)
+    visitor.keyboard.press("Enter")
     expect(visitor.locator("#wan-connection-found")).to_contain_text("The key works: cn-beijing")
-    visitor.keyboard.press("Escape")
+    visitor.locator("#wan-connection-key input").fill("no key")
+    visitor.keyboard.press("Enter")
+    expect(visitor.locator("#wan-connection-key .wan-error")).to_contain_text("isn't an API key")
+    visitor.get_by_role("button", name="Forget").click()
+    expect(visitor.locator("#wan-connection .wan-error")).to_have_count(0)
+    visitor.locator("#wan-connection-code input").fill(CODE)
+    visitor.locator("#wan-connection summary").click()
+    sites = visitor.locator("#wan-connection a").evaluate_all("all => all.map(one => one.host)")
+    assert len(sites) == 6
+    assert {site.split(".", 1)[1] for site in sites} >= {"alibabacloud.com", "aliyun.com"}
+    visitor.locator("#wan-connection").get_by_role("button", name="Close").click()
     expect(visitor.locator("#wan-connection")).to_be_hidden()
+    expect(visitor.locator("#wan-header .wan-key")).to_be_focused()
     assert visitor.locator("#wan-image-prompt textarea").input_value() == "the operator pays"
     visitor.locator("#wan-image-generate").click()
     reach(visitor, "image", "SUCCEEDED")
@@ -66,7 +80,7 @@ def test_a_key_of_ones_own_is_kept_nowhere_in_the_browser_and_can_be_forgotten(
     visitor: Page, shop: App
 ):
     visitor.locator("#wan-header [data-connect]").click()
-    visitor.locator("#wan-key input").fill(KEY)
+    visitor.locator("#wan-connection-key input").fill(KEY)
     expect(visitor.locator(".wan-badge")).to_have_text("Your API key", use_inner_text=True)
     expect(visitor.locator("#wan-image-price")).to_contain_text("¥1.50")
     visitor.get_by_label("Region").click()
@@ -74,7 +88,7 @@ def test_a_key_of_ones_own_is_kept_nowhere_in_the_browser_and_can_be_forgotten(
     expect(visitor.locator("#wan-image-price")).to_contain_text(
         "¥1.50"
     )  # the operator's address is a region's whose prices they have named
-    visitor.get_by_role("button", name="Check connection").click()
+    visitor.get_by_role("button", name="Use", exact=True).click()
     expect(visitor.locator("#wan-connection-found")).to_contain_text("The key works")
     visitor.keyboard.press("Escape")
     brief(visitor, "my own money")
@@ -86,9 +100,9 @@ def test_a_key_of_ones_own_is_kept_nowhere_in_the_browser_and_can_be_forgotten(
     assert KEY not in kept
     assert KEY not in visitor.content()
     visitor.locator("#wan-header [data-connect]").click()
-    visitor.get_by_role("button", name="Remove key").click()
+    visitor.get_by_role("button", name="Forget").click()
     expect(visitor.locator("#wan-connection-found")).to_contain_text("removed")
-    expect(visitor.locator("#wan-key input")).to_have_value("")
+    expect(visitor.locator("#wan-connection-key input")).to_have_value("")
     assert KEY not in (shop.folder / "app.log").read_text()
 
 
@@ -118,13 +132,13 @@ def test_names_of_files_and_words_of_people_are_not_run(visitor: Page):
 
 def test_links_that_are_withdrawn_lead_nowhere(visitor: Page):
     visitor.locator("#wan-header [data-connect]").click()
-    visitor.locator("#wan-key input").fill(KEY + "x")
+    visitor.locator("#wan-connection-key input").fill(KEY + "x")
     visitor.keyboard.press("Escape")
     brief(visitor, "a link is given away")
     reach(visitor, "image", "SUCCEEDED")
     source = visitor.locator("#wan-image-view video").get_attribute("src")
     assert visitor.request.get(f"{visitor.url}{source}").status == 200
-    visitor.locator("#wan-image-view .wan-details summary").click()
+    visitor.locator("#wan-image-view [data-copy=link]").click()
     visitor.locator("#wan-image-view [data-press=withdraw]").click()
     expect(visitor.locator("#wan-image-view video")).not_to_have_attribute("src", source)
     assert visitor.request.get(f"{visitor.url}{source}").status == 404

@@ -147,14 +147,14 @@ def test_a_filled_form_comes_along(visit: Visits, app: App):  # noqa: F811
 def test_a_key_that_would_be_lost_is_said_first(visit: Visits, app: App):  # noqa: F811
     page = visit(app.url)
     page.locator("[data-connect]").first.click()
-    page.locator("#wan-key input").fill("sk-typed-by-somebody")
+    page.locator("#wan-connection-key input").fill("sk-typed-by-somebody")
     page.keyboard.press("Escape")
     page.locator("[data-lang=zh]").click()
     dialog = page.locator("#wan-switch")
     expect(dialog).to_be_visible()
     dialog.locator("[value=stay]").click()
     expect(dialog).to_be_hidden()
-    assert page.locator("#wan-key input").input_value() == "sk-typed-by-somebody"
+    assert page.locator("#wan-connection-key input").input_value() == "sk-typed-by-somebody"
     page.locator("[data-lang=zh]").click()
     dialog.locator("[value=go]").click()
     page.wait_for_url(f"{app.url}/zh?lang=zh")

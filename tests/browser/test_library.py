@@ -1,6 +1,9 @@
 """The library as a person uses it: the real app, the real simulator, a real browser."""
 
+import contextlib
 import re
+import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +13,20 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import plain_http
+from tests.bench.library import row
+from tests.blocking import Store
 from tests.browser.findings import THEMES, findings, too_wide
-from tests.browser.serving import SAMPLES, App, Visits, generate, opened, reach, say
+from tests.browser.serving import (
+    SAMPLES,
+    App,
+    Visits,
+    generate,
+    opened,
+    reach,
+    say,
+    served,
+)
+from wan.domain.ids import CALLERS, OPERATOR, Owners
 
 PROMPTS = ["A red kite over the sea.", "一只猫在雨中", "100% wool <b>socks</b>"]
 
@@ -111,6 +126,27 @@ def test_searching_and_filtering(owner: Page):
     expect(owner.locator(".wan-item")).to_have_count(0)
 
 
+def test_a_card_under_the_pointer_plays_unless_nothing_shall_move(owner: Page):
+    playing = """() => [...document.querySelectorAll('.wan-item video')]
+        .map((video, number) => video.paused ? -1 : number).filter((number) => number >= 0)"""
+    owner.locator("[data-event=open]").nth(0).hover()
+    owner.wait_for_timeout(600)  # twice as long as it would rest
+    assert owner.evaluate(playing) == []
+    owner.emulate_media(reduced_motion="no-preference")
+    try:
+        for number in (1, 2):
+            owner.locator("[data-event=open]").nth(number).hover()
+            owner.wait_for_function(f"({playing})().join() === '{number}'")
+        assert owner.evaluate("document.querySelectorAll('.wan-item video')[2].muted")
+        owner.locator("#wan-library-search").hover()
+        owner.wait_for_function(f"({playing})().length === 0")
+        owner.locator("[data-event=open]").nth(0).focus()
+        owner.keyboard.press("Tab")
+        owner.wait_for_function(f"({playing})().join() === '0'")
+    finally:
+        owner.emulate_media(reduced_motion="reduce")
+
+
 def test_one_job_is_opened_and_left_by_keyboard(owner: Page):
     card = owner.locator("[data-event=open]").nth(1)
     card.focus()
@@ -136,6 +172,54 @@ def test_one_job_is_opened_and_left_by_keyboard(owner: Page):
     expect(card).to_be_focused()
 
 
+def test_each_opened_job_has_an_address_and_its_neighbours(owner: Page, app: App, visit: Visits):
+    cards = owner.locator("[data-event=open]")
+    ids = [card.get_attribute("data-job") for card in owner.locator(".wan-item").all()]
+    job, step = owner.locator(".wan-job"), owner.locator("[data-act=step]")
+
+    def shows(number: int) -> None:
+        expect(job).to_have_attribute("data-job", ids[number])
+        expect(job).to_contain_text(f"{number + 1} of 3")
+        expect(owner).to_have_url(f"{app.url}/#video={ids[number]}")
+
+    cards.nth(1).click()
+    shows(1)
+    owner.keyboard.press("ArrowRight")
+    shows(2)
+    expect(step.last).to_be_disabled()
+    step.first.click()
+    shows(1)
+    owner.keyboard.press("ArrowLeft")
+    shows(0)
+    expect(step.first).to_be_disabled()
+    expect(step.last).to_be_focused()  # what was pressed before has nowhere to go any more
+    owner.keyboard.press("Escape")
+    expect(cards.nth(0)).to_be_focused()  # that of the job that was shown last
+    expect(owner).to_have_url(f"{app.url}/")
+    owner.go_forward()
+    shows(0)
+    owner.get_by_role("tab", name="Image to video").click()
+    expect(owner).to_have_url(f"{app.url}/")
+    owner.get_by_role("tab", name="Library").click()
+    shows(0)
+    owner.reload()
+    shows(0)
+    owner.go_back()
+    expect(cards).to_have_count(3)
+    expect(job).to_have_count(0)
+    owner.locator("#wan-library-search").locator("textarea, input").fill("KITE")
+    expect(cards).to_have_count(1)
+    cards.click()
+    expect(job).to_contain_text("1 of 1")
+    owner.goto(f"{app.url}/healthz")
+    owner.goto(f"{app.url}/#video={ids[2]}")
+    shows(2)
+    stranger = visit.blank(app.url)
+    stranger.goto(f"{app.url}/#video={ids[2]}")
+    expect(stranger.locator("#wan-library-note")).to_contain_text("No job with this ID")
+    expect(stranger).to_have_url(f"{app.url}/")
+
+
 def test_the_browsers_way_back_and_a_reload_stay_in_the_library(owner: Page):
     cards = owner.locator("[data-event=open]")
     cards.nth(0).click()
@@ -143,11 +227,11 @@ def test_the_browsers_way_back_and_a_reload_stay_in_the_library(owner: Page):
     expect(owner.locator(".wan-job")).to_contain_text(
         owner.locator(".wan-item-words").nth(1).text_content()
     )
-    owner.locator('[data-act="ask"]').click()
-    expect(owner.locator(".wan-ask")).to_be_visible()
+    owner.locator('.wan-job [data-act="ask"]').click()
+    expect(owner.locator(".wan-job .wan-ask")).to_be_visible()
     owner.keyboard.press("Escape")  # only the question goes
-    expect(owner.locator(".wan-ask")).to_be_hidden()
-    expect(owner.locator('[data-act="ask"]')).to_be_focused()
+    expect(owner.locator(".wan-job .wan-ask")).to_be_hidden()
+    expect(owner.locator('.wan-job [data-act="ask"]')).to_be_focused()
     owner.go_back()
     expect(owner.locator(".wan-job")).to_have_count(0)
     expect(cards.nth(0)).to_be_visible()
@@ -226,6 +310,18 @@ def test_takes_are_chosen_compared_and_joined(owner: Page, tmp_path: Path):
         owner.locator(".wan-work a[download]").click(timeout=60_000)
     with av.open(str(film.value.path())) as joined:
         assert float(joined.duration / av.time_base) == pytest.approx(4, abs=0.1)
+    expect(boxes).to_have_count(4)
+    expect(owner.locator(".wan-item").first).to_contain_text("Combined video")
+    owner.locator(".wan-work [data-event=open]").click()
+    job = owner.locator(".wan-job")
+    expect(job.locator(".wan-job-cost")).to_contain_text("free")
+    job.locator("[data-event=open]").first.click()
+    expect(job).to_have_attribute("data-job", ids[2])
+    owner.keyboard.press("Escape")
+    owner.locator(".wan-item [data-event=open]").first.click()
+    job.locator("[data-act=ask]").click()
+    job.locator("[data-event=delete]").click()
+    expect(boxes).to_have_count(3)
     owner.locator(".wan-work [data-event=dismiss]").click()
     owner.locator(".wan-chosen [data-event=clear]").click()
     expect(owner.locator(".wan-chosen")).to_be_hidden()
@@ -244,6 +340,59 @@ def test_joining_says_how_far_it_is_and_can_be_stopped(owner: Page, app: App):
     expect(owner.locator(".wan-chosen [data-event=join]")).to_be_enabled()
     owner.wait_for_timeout(1500)
     assert owner.locator(".wan-work a").count() == 0
+
+
+def test_several_are_chosen_downloaded_and_deleted(page: Page, app: App):
+    picture(page)
+    page.locator("#wan-image-takes").get_by_label("3", exact=True).check()
+    say(page, "image", "One of three.")
+    generate(page, "image")
+    ended = page.locator('#wan-image-view .wan-take[data-state="SUCCEEDED"]')
+    expect(ended).to_have_count(3, timeout=120_000)
+    page.locator("#wan-image-takes").get_by_label("1", exact=True).check()
+    with app.holding("PENDING"):
+        say(page, "image", "On its way.")
+        generate(page, "image")
+        reach(page, "image", "PENDING")
+        library(page)
+        boxes, bar = page.locator("[data-choose]"), page.locator(".wan-chosen")
+        expect(boxes).to_have_count(3)
+        page.locator("[data-all]").check()
+        expect(bar).to_contain_text("3 selected", use_inner_text=True)
+        expect(page.locator("[data-event=every]")).to_contain_text("Select all 4")
+        page.locator("[data-all]").uncheck()
+        expect(bar).to_be_hidden()
+        boxes.first.click()
+        boxes.last.click(modifiers=["Shift"])
+        expect(bar).to_contain_text("3 selected", use_inner_text=True)
+        boxes.nth(1).uncheck()
+        assert page.locator("[data-all]").evaluate("box => box.indeterminate")
+        with page.expect_download() as archive:
+            bar.locator("[data-event=pack]").click()
+        with zipfile.ZipFile(archive.value.path()) as packed:
+            assert packed.testzip() is None
+            names = packed.namelist()
+        assert [Path(name).suffix for name in names] == [".mp4", ".json"] * 2
+        page.locator(".wan-work [data-event=dismiss]").click()
+        bar.locator("[data-act=ask]").click()
+        expect(bar.locator("[data-act=keep]")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(bar.locator(".wan-ask")).to_be_hidden()
+        expect(bar.locator("[data-act=ask]")).to_be_focused()
+        page.evaluate(  # as a page would on which the live one had ended
+            """() => {
+                const cards = [...document.querySelectorAll(".wan-item")];
+                const ids = cards.map((card) => card.dataset.job);
+                ids.splice(2, 1);
+                window.wanLibrary.choose(ids, "none");
+            }"""
+        )
+        bar.locator("[data-act=ask]").click()
+        bar.locator("[data-event=delete]").click()
+        expect(page.locator(".wan-work")).to_contain_text("Deleted: 2. Still in progress")
+        expect(page.locator(".wan-item")).to_have_count(2)
+        expect(bar).to_contain_text("1 selected", use_inner_text=True)
+    page.locator('.wan-item[data-state="SUCCEEDED"]').nth(1).wait_for(timeout=60_000)
 
 
 def test_the_library_follows_what_is_on_its_way(page: Page, app: App):
@@ -293,7 +442,7 @@ def test_deleting_asks_first_and_not_while_it_runs(page: Page, app: App):
         library(page)
         page.locator("[data-event=open]").click()
         expect(page.locator(".wan-job [data-event=watch]")).to_be_visible()
-        expect(page.locator('[data-act="ask"]')).to_have_count(0)
+        expect(page.locator('.wan-job [data-act="ask"]')).to_have_count(0)
         page.evaluate(  # as a page would that is older than the job
             """() => {
                 const job = document.querySelector(".wan-job");
@@ -304,28 +453,85 @@ def test_deleting_asks_first_and_not_while_it_runs(page: Page, app: App):
         expect(page.locator(".wan-job .wan-note")).to_contain_text("Cancel it first")
     page.locator('.wan-job[data-state="SUCCEEDED"]').wait_for(timeout=60_000)
     source = page.locator(".wan-job video").get_attribute("src")
-    page.locator('[data-act="ask"]').click()
-    expect(page.locator('[data-act="keep"]')).to_be_focused()
-    page.locator('[data-act="keep"]').click()
-    expect(page.locator(".wan-ask")).to_be_hidden()
-    page.locator('[data-act="ask"]').click()
+    page.locator('.wan-job [data-act="ask"]').click()
+    expect(page.locator('.wan-job [data-act="keep"]')).to_be_focused()
+    page.locator('.wan-job [data-act="keep"]').click()
+    expect(page.locator(".wan-job .wan-ask")).to_be_hidden()
+    page.locator('.wan-job [data-act="ask"]').click()
     page.locator(".wan-job [data-event=delete]").click()
     expect(page.locator(".wan-empty")).to_contain_text("No videos yet")
     assert plain_http.get(f"{app.url}/{source}").status_code == 404
 
 
-def test_a_new_take_is_made_on_its_tab(page: Page, app: App):
+def test_a_new_take_shows_its_brief_first_and_takes_are_numbered_named_and_filed(
+    page: Page, app: App
+):
     picture(page)
     made(page, "Once more.")
+    prompt, go = page.locator("#wan-image-prompt textarea"), page.locator("#wan-image-generate")
+    page.reload()
+    expect(prompt).to_have_value("Once more.")
+    expect(page.locator("#wan-image-reference_image img")).to_be_visible()
     library(page)
     page.locator("[data-event=open]").click()
     before = app.created()
-    page.locator(".wan-job [data-event=again]").click()
+    again = page.locator(".wan-job [data-event=again]")
+    again.click()
+    expect(go).to_be_focused()
+    expect(go).to_contain_text("New take")
+    prompt.press("End")
+    prompt.press("!")
+    expect(go).to_have_text("Generate")
+    library(page)
+    page.locator("[data-event=open]").click()
+    again.click()
+    expect(go).to_contain_text("New take")
+    expect(prompt).to_have_value("Once more.")
+    assert app.created() == before
+    go.click()
     page.locator("#wan-image-view [data-live]").wait_for()
     reach(page, "image", "SUCCEEDED")
+    expect(go).to_have_text("Generate")
     assert app.created() == before + 1
     library(page)
-    expect(page.locator(".wan-item")).to_have_count(2)
+    names = page.locator(".wan-item-name")
+    expect(names).to_have_text(["Take 2", "Take 1"])
+
+    expect(page.locator(".wan-shelves")).to_be_hidden()
+    page.locator(".wan-item .wan-star").nth(1).click()
+    expect(page.locator(".wan-item .wan-star").nth(1)).to_have_attribute("aria-pressed", "true")
+    page.locator("[data-event=open]").first.click()
+    page.locator("[data-label=name]").fill("<b>Wide</b>  shot")
+    page.locator("[data-label=name]").press("Enter")
+    expect(page.locator(".wan-job .wan-note")).to_have_text("Saved.")
+    page.locator("[data-label=project]").fill("Spring")
+    page.locator("[data-event=close]").locator("visible=true").click()
+    expect(names).to_have_text(["Take 2 · <b>Wide</b> shot", "Take 1"])
+    shelves = page.locator(".wan-shelves button")
+    expect(shelves).to_have_text(["All", "Spring", "No project", "★ Starred"])
+    for number, shown in ((1, ["Take 2 · <b>Wide</b> shot"]), (2, ["Take 1"])):
+        shelves.nth(number).click()
+        expect(names).to_have_text(shown)
+    search = page.locator("#wan-library-search").locator("input, textarea")
+    search.fill("twice")
+    expect(names).to_have_count(0)
+    search.fill("once")
+    expect(names).to_have_text(["Take 1"])
+    shelves.nth(3).click()
+    expect(names).to_have_text(["Take 1"])
+    shelves.nth(1).click()
+    expect(names).to_have_count(0)
+    shelves.nth(0).click()
+    shelves.nth(3).click()
+    for card in range(2):
+        page.locator(".wan-item [data-choose]").nth(card).check()
+    page.locator("[data-move]").fill("Autumn")
+    page.locator("[data-event=move]").click()
+    expect(shelves).to_have_text(["All", "Autumn", "No project", "★ Starred"])
+    page.locator(".wan-chosen [data-event=compare]").click()
+    expect(page.locator(".wan-compare figcaption strong")).to_have_text(
+        ["Take 2 · <b>Wide</b> shot", "Take 1"]
+    )
 
 
 def test_axe_finds_nothing_grave_and_nothing_is_too_wide(owner: Page):
@@ -348,11 +554,45 @@ def test_axe_finds_nothing_grave_and_nothing_is_too_wide(owner: Page):
     look("compared")
     owner.keyboard.press("Escape")
     owner.locator("[data-event=open]").first.click()
-    owner.locator('[data-act="ask"]').click()
+    owner.locator('.wan-job [data-act="ask"]').click()
     for folded in owner.locator(".wan-job details:not([open]) summary").all():
         folded.click()
     look("job")
     assert not grave, "\n".join(grave)
+
+
+def test_a_shared_library_of_two_pages(visit: Visits, tmp_path: Path):
+    """With what the command line made, and nothing of a program that has no token of its own."""
+    (tmp_path / "output").mkdir()
+    with contextlib.closing(Store(f"sqlite:///{tmp_path}/output/wan.sqlite3")) as store:
+        somebody = Owners(store.database.seal).of_token("t" * 43)
+        for number, owner in enumerate((f"{CALLERS}program", OPERATOR, *[somebody] * 25)):
+            store.add(row(number, owner, time.time()))
+    with served(tmp_path, WAN_SHARED_LIBRARY="true") as app:
+        page = visit(app.url)
+        library(page)
+        expect(page.locator("#wan-library-shared")).to_contain_text("Shared library")
+        cards, bar = page.locator(".wan-item"), page.locator(".wan-chosen")
+        expect(cards).to_have_count(24)
+        page.locator("[data-all]").check()
+        expect(bar).to_contain_text("24 selected", use_inner_text=True)
+        page.locator("[data-event=every]").click()
+        expect(bar).to_contain_text("26 selected", use_inner_text=True)
+        bar.locator("[data-event=clear]").click()
+        cards.last.locator("[data-event=open]").click()
+        expect(page.locator(".wan-job")).to_contain_text("24 of 26")
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".wan-job")).to_contain_text("25 of 26")
+        page.keyboard.press("Escape")  # to the cards among which this one is
+        expect(cards).to_have_count(2)
+        expect(cards.first.locator("[data-event=open]")).to_be_focused()
+        page.locator(".wan-pages [data-event=look]").first.click()
+        cards.filter(has_text="Command line").locator("[data-event=open]").click()
+        page.locator('.wan-job [data-act="ask"]').click()
+        page.locator(".wan-job [data-event=delete]").click()
+        expect(page.locator(".wan-pages")).to_contain_text("of 25")
+        assert app.rows("SELECT count(*) FROM jobs") == [(26,)]
+        assert app.rows(f"SELECT * FROM jobs WHERE owner = '{OPERATOR}'") == []  # noqa: S608
 
 
 def dropped(page: Page, target: str, name: str, content: bytes, kind: str = "video/mp4") -> None:
@@ -414,7 +654,7 @@ def test_a_video_without_settings_says_so_and_changes_nothing(page: Page):
 def test_a_video_on_the_references_stays_a_reference(film: bytes, page: Page):
     page.get_by_role("tab", name="Reference to video").click()
     dropped(page, "#wan-reference-reference_video button", "a.mp4", film)
-    expect(page.locator(".wan-tile")).to_have_text(["character1"])
+    expect(page.locator(".wan-tile .wan-chip")).to_have_text(["character1"])
     assert page.locator("#wan-reference-prompt textarea").input_value() == ""
 
 

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.findings import THEMES, findings, too_wide
 from tests.browser.serving import DESKTOP, Visits, served
 from tests.browser.test_axe import NARROW
+from tests.expenses import MONTH, SETTINGS, fill
 
 
 def test_whoever_signed_in_can_sign_out(browser: Browser, tmp_path):
@@ -38,6 +39,30 @@ def test_whoever_signed_in_can_sign_out(browser: Browser, tmp_path):
         page.get_by_role("link", name="中文").click()
         expect(page.get_by_role("button", name="登录")).to_be_visible()
         visitor.close()
+
+
+def test_the_operators_page_is_for_everyone(visit: Visits, tmp_path: Path):
+    url = f"sqlite:///{tmp_path / 'wan.sqlite3'}"
+    fill(url)
+    with served(tmp_path, WAN_DATABASE_URL=url, **SETTINGS) as app:
+        for size, locale, link in ((DESKTOP, "en-US", "Spending"), (NARROW, "zh-CN", "支出")):
+            page = visit.blank(app.url, size=size, locale=locale)
+            page.goto(app.url)
+            page.locator("[name=username]").fill("ann")
+            page.locator("[name=password]").fill("secret-of-ann")
+            page.keyboard.press("Enter")
+            page.get_by_role("link", name=link).click()
+            expect(page.locator("html")).to_have_attribute("lang", locale.replace("-US", ""))
+            page.goto(f"{app.url}/spending?month={MONTH}")
+            expect(page.locator(".sp-jobs tbody tr")).to_have_count(10)
+            grave = findings(page, *THEMES)
+            assert not grave, "\n".join(grave)
+            assert not too_wide(page)
+            with page.expect_download() as download:
+                page.locator("a[download]").click()
+            assert download.value.suggested_filename == f"wan-spending-{MONTH}.csv"
+            page.get_by_role("link", name="Wan Studio").click()
+            page.locator("#wan-image-price strong").wait_for()
 
 
 def test_the_sign_in_page_is_for_everyone(visit: Visits, tmp_path: Path):

@@ -72,9 +72,7 @@ def test_a_picture_becomes_a_video(page: Page, app: App):
     plays(page, "image")
     facts = page.locator("#wan-image-view .wan-facts")
     expect(facts).to_contain_text("1280×720 · 24 fps · 5.0 s · seed", use_inner_text=True)
-    expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text(
-        "converted to your 24 fps"
-    )
+    expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text("converted to 24 fps")
     expect(page.locator("#wan-image-generate")).to_be_enabled()
     assert page.title() == "✓ Done · Wan Studio"
     source = page.locator("#wan-image-view video").get_attribute("src")
@@ -94,7 +92,12 @@ def test_references_become_a_video(page: Page):
         [SAMPLES / "chelsea.png", SAMPLES / "bigbuckbunny.mp4"]
     )
     tiles = page.locator(".wan-tile")
-    expect(tiles).to_have_text(["character1", "character2"])
+    expect(tiles.locator(".wan-chip")).to_have_text(["character1", "character2"])
+    names = ["chelsea.png", "bigbuckbunny.mp4"]
+    expect(tiles.locator(".wan-tile-name")).to_have_text(names)
+    expect(page.locator("#wan-reference-price")).to_contain_text(
+        "includes 2.5 s of reference video"
+    )
     assert "chelsea" in tiles.first.get_attribute("title")
     tiles.first.click()
     expect(page.locator("#wan-reference-prompt textarea")).to_have_value("character1 ")
@@ -111,7 +114,7 @@ def test_references_are_looked_into_when_they_are_dropped(page: Page, tmp_path):
     files = [FIELD / "jpeg_named.jfif", tmp_path / "walk.mov", tmp_path / "film.webm"]
     page.locator("#wan-reference-reference_video input[type=file]").set_input_files(files)
     cast = page.locator("#wan-reference-cast")
-    expect(cast.locator("[data-insert]")).to_have_text(["character1", "character2"])
+    expect(cast.locator("[data-insert] .wan-chip")).to_have_text(["character1", "character2"])
     expect(cast.locator(".wan-unusable")).to_contain_text("film.webm")
     expect(cast.locator(".wan-hint").nth(0)).to_contain_text(
         "walk.mov: The image was converted from HEIC to JPEG", use_inner_text=True
@@ -135,7 +138,7 @@ def test_a_picture_without_a_name_that_says_so_is_shown(page: Page, tmp_path):
     expect(shown).to_be_visible()
     assert shown.evaluate("one => one.decode().then(() => one.naturalWidth)") == 960
     page.wait_for_function(
-        "() => document.querySelector('#wan-image-reference_image img')?.naturalWidth === 960"
+        "() => document.querySelector('#wan-image-reference_image img')?.naturalWidth === 320"
     )
 
 
@@ -151,6 +154,16 @@ def test_a_video_in_the_place_of_a_picture_is_called_by_its_name(page: Page, tmp
         f"this is a video ({kind}). Add an image instead"
     )
     expect(page.locator(".toast-body")).to_have_count(0)
+    line = page.locator("#wan-image-reference_image-wrong")
+    expect(line).to_contain_text(f"this is a video ({kind})")
+    if kind == "WebM":  # no reference either
+        expect(line.locator("button")).to_have_count(0)
+        return
+    line.get_by_role("button", name="Use it in Reference to video").click()
+    expect(page.locator("#wan-reference-cast .wan-tile-name")).to_have_text("bigbuckbunny.mp4")
+    page.get_by_role("tab", name="Image to video").click()
+    expect(page.locator("#wan-image-view .wan-title")).to_have_text("Ready", use_inner_text=True)
+    expect(page.locator(".wan-wrong")).to_have_count(0)
 
 
 def test_a_sample_fills_the_form_and_does_not_run(page: Page):
@@ -168,8 +181,29 @@ def test_refused_input_says_why_and_keeps_the_form(page: Page):
     card = page.locator("#wan-image-view .wan-card.bad")
     expect(card).to_contain_text("Reference image: file:///etc/passwd isn't a public link")
     expect(card).to_contain_text("Nothing was sent or charged")
-    expect(page.locator("#wan-image-reference_image")).to_have_class(re.compile("wan-wrong"))
     assert page.locator("#wan-image-prompt textarea").input_value() == "A quiet sea."
+    box = page.locator("#wan-image-url").locator("input, textarea").first
+    at_the_field(page, "#wan-image-url", "file:///etc/passwd isn't a public link")
+    box.fill("https://example.com/her.png")
+    expect(page.locator(".wan-error")).to_have_count(0)
+    expect(page.locator(".wan-wrong")).to_have_count(0)
+    more = page.locator(".wan-more:visible > button")
+    more.click()
+    page.locator("#wan-image-seed").locator("input, textarea").fill("a lot")
+    more.click()
+    generate(page, "image")
+    at_the_field(page, "#wan-image-seed", "Seed must be a whole number")
+
+
+def at_the_field(page: Page, field: str, said: str) -> None:
+    """A field is marked, has the focus, and says what is wrong, to a screen reader too."""
+    expect(page.locator(field)).to_have_class(re.compile("wan-wrong"))
+    box = page.locator(field).locator("input, textarea").first
+    expect(box).to_be_focused()
+    expect(box).to_have_attribute("aria-invalid", "true")
+    line = page.locator(f"#{box.get_attribute('aria-describedby')}")
+    expect(line).to_contain_text(said)
+    expect(line).to_be_in_viewport()
 
 
 def test_a_file_that_is_no_picture_is_refused_in_words(page: Page, tmp_path):
@@ -196,6 +230,8 @@ def test_the_answer_about_a_video_comes_into_view(page: Page):
         const [answer, generate] = ['#wan-image-recalled .wan-found', '.wan-go'].map(box);
         return answer.top >= 0 && answer.bottom <= generate.top;
     }""")
+    page.locator("#wan-image-recalled button").click()
+    expect(page.locator("#wan-reference-cast .wan-tile-name")).to_have_text("bigbuckbunny.mp4")
 
 
 def test_the_clock_ticks_and_a_reload_takes_the_job_up_again(page: Page, app: App):
@@ -363,5 +399,5 @@ def test_a_sound_is_looked_into_when_it_is_dropped_and_comes_back_with_its_video
     page.locator("[data-event=open]").first.click()
     expect(page.locator(".wan-job")).to_contain_text("audio · 7.0 s", use_inner_text=True)
     page.locator(".wan-job [data-event=use]").click()
-    expect(box.get_by_role("cell", name="reference-2.wav")).to_be_visible()
+    expect(box.get_by_role("cell", name="song.wav")).to_be_visible()
     expect(told).to_contain_text("Audio: 7.0 s", use_inner_text=True)

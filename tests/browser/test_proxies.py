@@ -131,7 +131,7 @@ def test_from_a_picture_to_a_verdict_under_a_path(ways: dict[str, str], visit: V
     reviewer.goto(f"{address}/")
     expect(reviewer).to_have_url(address)
     reviewer.locator(".rv-yes").first.click()
-    expect(reviewer.locator(".rv-state")).to_contain_text("Saved")
+    expect(reviewer.locator(".rv-form .rv-state")).to_contain_text("Saved")
     reviewer.locator("video").first.evaluate(
         "video => { video.muted = true; return video.play(); }"
     )

@@ -119,7 +119,7 @@ def test_people_with_the_link_answer_and_the_owner_watches(
     phone.locator("#name").fill("Mei")
     first = phone.locator("[data-take='1']")
     first.locator(".rv-yes").first.tap()
-    expect(first.locator(".rv-state")).to_contain_text("Saved")
+    expect(first.locator(".rv-form .rv-state")).to_contain_text("Saved")
     expect(made.owner.locator("[data-part=tally-1] .rv-counts b")).to_have_text(["1", "0", "0"])
     assert phone.evaluate("document.documentElement.scrollHeight") == height
 
@@ -129,9 +129,9 @@ def test_people_with_the_link_answer_and_the_owner_watches(
     video.evaluate("video => video.pause()")
     first.locator("[data-moment]").tap()
     expect(first.locator("[data-moment]")).to_have_attribute("aria-pressed", "true")
-    first.locator("textarea").fill("  Here, <i>the smile</i>  ")
-    first.locator(".rv-send").tap()
-    expect(first.locator("textarea")).to_have_value("")
+    first.locator(".rv-form textarea").fill("  Here, <i>the smile</i>  ")
+    first.locator(".rv-form .rv-send").tap()
+    expect(first.locator(".rv-form textarea")).to_have_value("")
     expect(first.locator(".rv-text")).to_have_text("Here, <i>the smile</i>")
     expect(made.owner.locator("[data-part=comments-1]")).to_contain_text("Mei")
 
@@ -143,7 +143,7 @@ def test_people_with_the_link_answer_and_the_owner_watches(
         "ArrowRight"
     )  # to "maybe", and on to "no": only where somebody stops is sent
     desk.keyboard.press("ArrowRight")
-    expect(second.locator(".rv-state")).to_contain_text("已保存")
+    expect(second.locator(".rv-form .rv-state")).to_contain_text("已保存")
     assert counts(desk, 1) == ["1", "0", "1"]
     second.locator(".rv-seek").click()
     desk.wait_for_function("document.querySelector('[data-take=\"1\"] video').currentTime > 0.9")
@@ -155,6 +155,79 @@ def test_people_with_the_link_answer_and_the_owner_watches(
     phone.reload()
     expect(phone.locator("#name")).to_have_value("Mei")
     expect(phone.locator("[data-take='1'] [value=maybe]")).to_be_checked()
+
+
+def test_comments_are_answered_mended_and_settled_and_takes_added(
+    made: Made, others: list[BrowserContext], takes: tuple[dict[str, str], list[str]]
+):
+    owner, (phone, desk) = made.owner, (answered(one, made.link) for one in others)
+    first, said = phone.locator("[data-take='1']"), "[data-part=comments-1]"
+    first.locator(".rv-yes").first.tap()
+    expect(first.locator(".rv-form .rv-state")).to_contain_text("Saved")
+    phone.locator("#name").fill("Mei")
+    phone.locator("#name").blur()  # what was said before has it too
+    expect(owner.locator("[data-part=tally-1]")).to_contain_text("Yes Mei")
+    first.locator(".rv-form textarea").fill("Too dark")
+    first.locator(".rv-form .rv-send").tap()
+    expect(first.locator(".rv-text")).to_have_text("Too dark")
+    expect(first.locator(f"{said} time")).to_have_text(re.compile(r"[AP]M$"))
+    box = first.locator(".rv-said").bounding_box()
+    assert box["height"] < 152  # as tall as its text
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 360
+
+    # Another's browser shows no way to change it; an answer is shown to all, as one is written.
+    mine = desk.locator(f"{said} > ul > li")
+    expect(mine.locator("> .rv-acts [data-talk=reply]")).to_be_visible()
+    expect(mine.locator("> .rv-acts [data-talk=edit]")).to_be_hidden()
+    expect(mine.locator("> .rv-acts [data-talk=resolve]")).to_be_hidden()
+    expect(mine.locator("time")).to_have_text(re.compile(r"^\d{4}年"))
+    mine.locator("> .rv-acts [data-talk=reply]").click()
+    answer = desk.locator("[data-take='1'] .rv-answer textarea")
+    expect(answer).to_be_focused()
+    answer.fill("在哪里？")
+    first.locator(f"{said} [data-talk=edit]").tap()
+    first.locator(".rv-answer textarea").fill("Too dark at the end")
+    first.locator(".rv-answer .rv-send").tap()
+    expect(desk.locator(f"{said} .rv-text")).to_have_text("Too dark at the end")
+    expect(answer).to_have_value("在哪里？")
+    expect(answer).to_be_focused()
+    desk.keyboard.press("Control+Enter")
+    expect(desk.locator(f"{said} .rv-replies .rv-text")).to_have_text("在哪里？")
+    expect(mine.locator("> .rv-acts [data-talk=reply]")).to_be_focused()
+
+    # The owner answers and settles it, and can change what is theirs only.
+    theirs = owner.locator(f"{said} > ul > li")
+    expect(theirs.locator("> .rv-acts [data-talk=delete]")).to_be_hidden()
+    theirs.locator("> .rv-acts [data-talk=reply]").click()
+    form = owner.locator(".opened [data-take='1'] .rv-answer")
+    form.locator(".rv-send").click()
+    expect(form.locator(".rv-state")).to_contain_text("Write something first")
+    form.locator("textarea").fill("A new take is below.")
+    form.locator(".rv-send").click()
+    expect(form).to_be_hidden()
+    expect(first.locator("[data-owners]")).to_contain_text("Review owner")
+    theirs.locator("> .rv-acts [data-talk=resolve]").click()
+    expect(first.locator(".rv-resolved")).to_have_text("Resolved")
+    expect(owner.locator("[data-owners] [data-talk=delete]")).to_be_visible()
+    owner.locator("[data-owners] [data-talk=edit]").click()
+    expect(form.locator("textarea")).to_have_value("A new take is below.")
+    form.locator("textarea").fill("See take 3.")
+    owner.keyboard.press("Control+Enter")
+    expect(first.locator("[data-owners] .rv-text")).to_have_text("See take 3.")
+
+    # Who wrote a comment takes it back; what was answered stays, and it is still theirs later.
+    phone.reload()
+    first.locator(f"{said} [data-talk=delete]:visible").tap()
+    first.locator(".rv-answer .rv-send").tap()
+    expect(desk.locator(said)).to_contain_text("此评论已删除")
+    expect(desk.locator(f"{said} .rv-replies .rv-text")).to_have_text(["在哪里？", "See take 3."])
+    expect(first.locator(".rv-said")).to_be_focused()
+    assert counts(phone, 1) == ["1", "0", "0"]
+
+    choose(owner, takes[1][:1])
+    owner.get_by_role("tab", name="Review").click()
+    owner.locator(".opened [data-event=more]").click()
+    expect(owner.locator("#wan-review-view .wan-found")).to_contain_text("already in this review")
 
 
 def test_takes_side_by_side(made: Made, others: list[BrowserContext]):
@@ -241,6 +314,7 @@ def test_the_export_opens_from_disk_without_a_network(
     page = others[1].new_page()
     page.goto((tmp_path / "opened" / "index.html").as_uri())
     expect(page.locator("h1")).to_have_text(TITLE)
+    expect(page.locator(".rv-name h2")).to_have_text(["Take 2", "Take 1"])
     assert counts(page, 2) == ["1", "0", "0"]
     assert page.locator("form, #name").count() == 0
     for video in page.locator("[data-take] video").all():

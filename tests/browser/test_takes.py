@@ -47,12 +47,13 @@ def tile(page: Page, number: int) -> Locator:
 
 
 def standing(page: Page) -> list[list[float]]:
-    """Left, top, width and height of every take's picture on the whole page, wherever it is
-    scrolled to.
+    """Left, top, width and height of every take's picture while the page is at its top: the stage
+    stays in sight as it is scrolled.
     """
+    page.evaluate("scrollTo(0, 0)")
     return page.locator("#wan-image-view .wan-take .wan-stage").evaluate_all(
         "stages => stages.map(stage => stage.getBoundingClientRect()).map(({ x, y, width, "
-        "height }) => [x, y + scrollY, width, height])"
+        "height }) => [x, y, width, height])"
     )
 
 

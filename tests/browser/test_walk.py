@@ -92,9 +92,9 @@ def said(page: Page, link: str, name: str, verdict: str) -> None:
     page.locator("#name").fill(name)
     take = page.locator("[data-take='1']")
     take.locator(f".rv-{verdict}").first.click()
-    expect(take.locator(".rv-state")).to_contain_text("Saved")
-    take.locator("textarea").fill(f"{name} thinks so.")
-    take.locator(".rv-send").click()
+    expect(take.locator(".rv-form .rv-state")).to_contain_text("Saved")
+    take.locator(".rv-form textarea").fill(f"{name} thinks so.")
+    take.locator(".rv-form .rv-send").click()
     expect(take.locator(".rv-text").filter(has_text=name)).to_be_visible()
 
 

@@ -111,7 +111,7 @@ def test_image_to_video(run, samples, tmp_path, name, size):
         "h264",
     )
     assert result["video_url"].startswith("file:///")
-    assert any("converted to your 24 fps" in said for said in result["adjustments"])
+    assert any("converted to 24 fps" in said for said in result["adjustments"])
     assert "Your video is ready" in finished.stderr
 
 
@@ -426,7 +426,7 @@ def test_nothing_is_spent_unasked(run, samples, simulator):
     )
     assert finished.returncode == 2
     assert finished.stderr == (
-        "Nothing was sent: wan2.6-i2v-flash, cn-beijing, 5 s at 1280*720, ¥1.50. This costs "
+        "Nothing was sent: wan2.6-i2v-flash, cn-beijing, 5 s at 1280×720, ¥1.50. This costs "
         "money, and there is no terminal to confirm it. "
         "Add --yes to run it.\n"
     )
@@ -480,7 +480,7 @@ def test_the_question_at_a_terminal(service, simulator, samples, tmp_path, answe
         os.write(mine, f"{answer}\n".encode())
         said, out = asked.stderr.read(), asked.stdout.read()
     assert (
-        "wan2.6-r2v-flash, ap-southeast-1, 2 s at 1280*720, $0.35. This costs money. Run it? "
+        "wan2.6-r2v-flash, ap-southeast-1, 2 s at 1280×720, $0.35. This costs money. Run it? "
         "[y/N] " in said
     )
     assert asked.returncode == code, said

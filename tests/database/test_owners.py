@@ -17,6 +17,7 @@ from tests.old import KNOWN
 from tests.service.test_processes import MAKE_SCHEMA, ready
 from wan.domain import ids
 from wan.domain.ids import OPERATOR, Owners, Seal
+from wan.domain.jobs import JobFilter
 from wan.domain.reviews import Review
 
 NOW = 1_000.0
@@ -57,10 +58,11 @@ def test_each_owner_of_an_old_database_sees_their_jobs_and_links(migrated):
         for job_id, media_token in KNOWN["jobs"][who]:
             assert migrated.jobs.get(job_id, owner).id == job_id
             assert migrated.jobs.get_by_media_token(media_token).id == job_id
-        shown = migrated.jobs.list_page(
-            owner, words=[], model="", state="", verdict="", until=None, offset=0, limit=9
-        )
+        shown = migrated.jobs.list_page(owner, JobFilter(), until=None, offset=0, limit=9)
         assert {one.id for one in shown.jobs} == {job_id for job_id, _ in KNOWN["jobs"][who]}
+        for brief_id in {one.brief_id for one in shown.jobs}:
+            takes = migrated.jobs.list_brief(owner, brief_id)
+            assert [one.take for one in takes] == list(range(1, len(takes) + 1))
     for who, (review_id, link) in KNOWN["reviews"].items():
         mine = migrated.reviews.get(review_id, owners_of(migrated)[who])
         assert (

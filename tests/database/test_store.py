@@ -2,16 +2,31 @@
 that is never lost.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
 
 from tests.blocking import Store
 from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyJobsOfAddress
+from wan.database.schema import VERDICTS
+from wan.domain import ids
 from wan.domain.errors import ReviewNotFound
-from wan.domain.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobPage, JobState, Reference, Spent
+from wan.domain.jobs import (
+    GROUPS,
+    LIVE,
+    TRANSITIONS,
+    Job,
+    JobFilter,
+    JobPage,
+    JobPlace,
+    JobState,
+    Reference,
+    Spent,
+)
 from wan.domain.messages import Message
 from wan.domain.reviews import Review, Take, Verdict
 
@@ -431,6 +446,21 @@ def test_past_runs(store):
     assert sorted(store.jobs.list_run_seconds("simulator", "wan2.6-i2v-flash", 5)) == [4, 6, 8]
 
 
+def test_how_long_takes_took_together(store):
+    def made(number, brief, *, begun, took, **more):
+        times = {"created_at": NOW + begun, "ended_at": NOW + begun + took, "due_at": None}
+        store.add(job(number, state=JobState.SUCCEEDED, brief_id=brief, **times | more))
+
+    made(1, "two", begun=0, took=20)
+    made(2, "two", begun=0.001, took=29.999)
+    made(3, "two", begun=500, took=7, retried_from="job1")
+    made(4, "one", begun=600, took=9)
+    seconds = partial(store.jobs.list_brief_seconds, "simulator", "wan2.6-i2v-flash")
+    assert seconds(5, 2) == pytest.approx([30])
+    assert seconds(5, 1) == pytest.approx([9])
+    assert (seconds(5, 3), seconds(6, 1)) == ([], [])
+
+
 def test_the_ways_between_states_are_those_of_the_design():
     """They stand here once more, since one too many may pay twice: back before the request leads
     only what provably never left.
@@ -513,21 +543,58 @@ def test_takes_are_written_together_or_not_at_all(store):
     assert [one.id for one in store.jobs.list_brief("somebody", "brief2")] == ["job2"]
 
 
+def test_takes_keep_their_numbers_and_a_new_one_gets_the_next(store):
+    def take(number, wanted, **changes):
+        return store.add(job(number, take=wanted, **{"brief_id": "brief"} | changes)).take
+
+    assert [take(1, 1), take(2, 2), take(3, 3), take(4, 0)] == [1, 2, 3, 4]
+    assert take(5, 1, owner="somebody else") == 1
+    held = {one.id: one for one in store.queue.claim(NOW, lease=1, accounts=ACCOUNTS)}
+    assert store.queue.advance(held["job2"], JobState.FAILED, NOW).take == 2
+    assert take(6, 2) == 2, "what is tried again keeps the number"
+    assert take(7, 2) == 5, "nobody else is called so"
+    gone = store.queue.advance(held["job1"], JobState.CANCELLED, NOW)
+    assert store.jobs.delete(gone, NOW)
+    assert store.jobs.get("job3", "somebody").take == 3
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(take, range(10, 18), [0] * 8))
+    assert sorted(together) == list(range(6, 14))
+
+
+def test_jobs_are_named_starred_and_moved_by_their_owner_alone(store):
+    for number in range(1, 5):
+        store.add(job(number, **{"owner": "somebody else"} if number == 4 else {}))
+    store.jobs.label(["job1", "job2", "job4"], "somebody", {"project": "Spring"})
+    store.jobs.label(["job3"], "somebody", {"project": "Autumn", "name": "Wide", "starred": True})
+    page = shelf(store)
+    assert (page.projects, page.starred) == (["Autumn", "Spring"], 1)
+    named = store.jobs.get("job3", "somebody")
+    assert (named.name, named.starred, named.project) == ("Wide", True, "Autumn")
+    assert named.version > job(3).version, "whoever looks at it sees it"
+    assert store.jobs.get("job4", "somebody else") == job(4, owner="somebody else")
+    filters = [{"project": "Spring"}, {"project": ""}, {"starred": True}, {}]
+    assert [[one.id for one in shelf(store, **one).jobs] for one in filters] == [
+        ["job2", "job1"],
+        [],
+        ["job3"],
+        ["job3", "job2", "job1"],
+    ]
+    store.jobs.label(["job3"], "somebody", {"project": "", "starred": False})
+    assert [one.id for one in shelf(store, project="").jobs] == ["job3"]
+    assert (shelf(store).projects, shelf(store).starred) == (["Spring"], 0)
+
+
 def prompted(store, number, prompt, **changes):
     store.add(job(number, request={"duration": 5, "prompt": prompt}, **changes))
 
 
-def shelf(store, owner="somebody", *, offset=0, limit=24, **asked):
-    return store.jobs.list_page(
-        owner,
-        offset=offset,
-        limit=limit,
-        **{"words": [], "model": "", "state": "", "verdict": "", "until": None} | asked,
-    )
+def shelf(store, owner="somebody", *, until=None, offset=0, limit=24, **asked):
+    wanted = JobFilter(**asked)
+    return store.jobs.list_page(owner, wanted, until=until, offset=offset, limit=limit)
 
 
 def found(store, search):
-    return [one.id for one in shelf(store, words=search.casefold().split()).jobs]
+    return [one.id for one in shelf(store, words=tuple(search.casefold().split())).jobs]
 
 
 def test_the_library_searches_in_prompts(store):
@@ -628,6 +695,85 @@ def test_jobs_of_one_moment_have_an_order(store):
     assert sorted(pages) == [f"job{number}" for number in range(6)]
 
 
+def test_the_library_searches_in_names_and_in_comments_of_own_reviews(store):
+    for number in range(3):
+        prompted(store, number, "a cat")
+    kept(store)
+    store.reviews.add_verdict(word("ann", NOW, job_id="job1", comment="Too DARK, Ärger"))
+    kept(store, token="foreign", owner="somebody else")
+    foreign = word("bob", NOW, review_id="review-foreign", job_id="job2", comment="dark")
+    store.reviews.add_verdict(foreign)
+    store.jobs.label(["job0"], "somebody", {"name": "ÖDE Weite"})
+    assert [
+        found(store, asked) for asked in ("dark", "ärger CAT", "dog dark", "weite öde cat")
+    ] == [
+        ["job1"],
+        ["job1"],
+        [],
+        ["job0"],
+    ]
+    with store.database.writing() as connection:
+        connection.execute(VERDICTS.update().values(comment="Bright"))
+    assert [found(store, asked) for asked in ("dark", "bright")] == [[], ["job1"]]
+
+
+def test_a_shared_library_shows_all_but_what_belongs_to_a_program_alone(store):
+    ours, program = {"somebody", "somebody else", ids.OPERATOR}, f"{ids.CALLERS}program"
+    for number, owner in enumerate([*sorted(ours), program]):
+        prompted(store, number, "a cat", owner=owner, state=JobState.SUCCEEDED, video_key="v")
+    kept(store, owner="somebody else")
+    whose = {f"job{number}": owner for number, owner in enumerate([*sorted(ours), program])}
+
+    def seen(owner):
+        shown = {one.id for one in shelf(store, owner).jobs}
+        assert shown == {one for one in whose if store.jobs.get(one, owner)}
+        assert shelf(store, owner).of_owner == len(shown)
+        return {whose[one] for one in shown}
+
+    def reviewed():
+        return [bool(take.job) for take in store.reviews.get_by_link("link").takes], [
+            bool(store.reviews.get_job("link", number, NOW)) for number in (1, 2)
+        ]
+
+    alone = {owner: seen(owner) for owner in [*ours, program]}
+    assert alone == {owner: {owner} for owner in [*ours, program]}
+    assert reviewed() == ([True, False], [True, False])
+    store.database.shared = True
+    assert {owner: seen(owner) for owner in ours} == dict.fromkeys(ours, ours)
+    assert seen(program) == {program}
+    assert reviewed() == ([True, True], [True, True])
+
+
+def test_each_job_has_its_place_among_those_that_match(store):
+    for number in range(7):
+        prompted(store, number, "a dog" if number == 3 else "a cat", created_at=NOW + number // 2)
+    store.add(job(9, owner="somebody else", request={"prompt": "a cat"}))
+    wanted = JobFilter(words=("cat",))
+    cats = [one.id for one in shelf(store, words=wanted.words).jobs]
+    assert len(cats) == 6
+    for number, job_id in enumerate(cats):
+        around = ["", *cats, ""][number : number + 3]
+        one = store.jobs.get(job_id, "somebody")
+        assert store.jobs.find_place("somebody", wanted, one) == JobPlace(
+            around[0], around[2], number + 1, 6
+        )
+    dog = store.jobs.get("job3", "somebody")
+    place = store.jobs.find_place("somebody", wanted, dog)
+    assert (place.place, place.total) == (0, 6)
+    assert {place.previous, place.next} <= set(cats)
+
+
+def test_only_what_has_ended_can_be_chosen_at_once(store):
+    prompted(store, 0, "a cat", state=JobState.SUCCEEDED, video_key="v")
+    prompted(store, 1, "a cat", state=JobState.FAILED)
+    prompted(store, 2, "a cat")
+    prompted(store, 3, "a dog", state=JobState.FAILED)
+    prompted(store, 4, "a cat", state=JobState.FAILED, owner="somebody else")
+    wanted = JobFilter(words=("cat",))
+    assert store.jobs.list_ended("somebody", wanted, 9) == [("job1", False), ("job0", True)]
+    assert store.jobs.list_ended("somebody", wanted, 1) == [("job1", False)]
+
+
 def test_the_library_filters_by_what_was_said_last(store):
     for number in range(4):
         prompted(store, number, "a cat")
@@ -677,7 +823,7 @@ def test_the_task_of_a_deleted_job_is_nobody_elses(store):
 
 
 def kept(store, token: str = "link", *, owner: str = "somebody", **changes) -> Review:
-    takes = (Take(1, "job2", None), Take(2, "job1", None))
+    takes = (Take(1, "job2", None, label="2"), Take(2, "job1", None))
     review = Review(f"review-{token}", owner, "Title", "", token, NOW, None, None, takes)
     store.reviews.add(replace(review, **changes), token)
     return review
@@ -705,7 +851,10 @@ def test_a_review_comes_back_in_its_order_with_what_was_said(store):
     for one in words:
         store.reviews.add_verdict(one)
     found = store.reviews.get_by_link("link")
-    assert [(take.number, take.job.id) for take in found.takes] == [(1, "job2"), (2, "job1")]
+    assert [(take.number, take.label, take.job.id) for take in found.takes] == [
+        (1, "2", "job2"),
+        (2, "2", "job1"),
+    ]
     assert found.takes[1].verdicts == tuple(reversed(words))
     assert [one.id for one in store.reviews.list_reviews("somebody")] == [
         "review-other",
@@ -763,6 +912,8 @@ def test_a_review_is_of_another_version_whenever_it_shows_something_else(store):
         assert is_another(), one
     store.reviews.add_verdict(word("c", review_id="review-other"))
     assert not is_another()
+    store.jobs.label(["job1"], "somebody", {"name": "Wide"})
+    assert is_another()
     store.jobs.delete(store.jobs.get("job2", "somebody"), NOW)
     assert is_another()
     assert store.reviews.get_version("link", NOW + 100) is None
@@ -785,7 +936,7 @@ def test_a_database_of_an_earlier_version_gets_its_new_indexes(new_database):
 
 
 def test_nobody_fills_a_review_alone(store, monkeypatch):
-    monkeypatch.setattr("wan.database.reviews.COMMENTS_LIMIT", 2)
+    monkeypatch.setattr("wan.database.verdicts.COMMENTS_LIMIT", 2)
     kept(store)
     for at, job_id in enumerate(("job1", "job2")):
         store.reviews.add_verdict(word(at=NOW + at, job_id=job_id, comment="words"))
@@ -819,7 +970,7 @@ def fill(store, network: str, most: int = 100) -> int:
 
 
 def test_one_network_leaves_room_for_the_next(store, monkeypatch):
-    monkeypatch.setattr("wan.database.reviews.VERDICTS_LIMIT", 64)
+    monkeypatch.setattr("wan.database.verdicts.VERDICTS_LIMIT", 64)
     kept(store)
     assert [fill(store, f"192.0.2.{number}") for number in range(4)] == [32, 16, 8, 4]
     with pytest.raises(NetworkFull):

@@ -21,7 +21,7 @@ TEMPLATES = [path for path in (ROOT / "wan").rglob("*.html") if "simulator" not 
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in [*SOURCES, *TEMPLATES])
 BUILT = (  # beginnings of keys that are put together
     *("title_", "region_", "about_", "library_state_", "review_is_", "page_"),
-    *("landscape", "portrait", "square", "minutes", "seconds", "prompt_", "image_placeholder"),
+    *("minutes", "seconds", "prompt_", "image_placeholder"),
     *("compare_back", "compare_forward", "compare_loop"),
     *("compare_play", "compare_pause", "compare_image", "compare_video", "compare_audio"),
     *("rv_yes", "rv_maybe", "rv_no", "rv_saved", "rv_offline"),
@@ -63,7 +63,7 @@ def test_both_languages_say_the_same(key: str):
     english, chinese = ENGLISH[key], CHINESE[key]
     assert english.strip()
     assert chinese.strip()
-    if key != "queued":  # an ordinal in English, a number in Chinese
+    if key not in ("queued", "page_queued"):  # an ordinal in English, a number in Chinese
         assert _slots(english) == _slots(chinese)
     assert "!" not in english
     assert "！" not in chinese

@@ -17,7 +17,7 @@ from wan.domain.messages import Message
 from wan.domain.plain_text import clean, clean_line, escape, find_control, is_blank
 from wan.domain.quoting import shorten
 from wan.domain.redact import guard_logs, redact, strip_signatures
-from wan.domain.reviews import _escape_cell
+from wan.domain.spreadsheets import escape_cell
 from wan.domain.validation import clean_text
 from wan.storage.evidence import _clean
 
@@ -204,7 +204,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize(
     "door",
-    [_clean, redact, strip_signatures, clean, escape, _escape_cell, clean_line, is_blank],
+    [_clean, redact, strip_signatures, clean, escape, escape_cell, clean_line, is_blank],
     ids=lambda door: door.__name__,
 )
 def test_time_grows_with_length_alone(door: Callable[[str], object]):

@@ -44,6 +44,16 @@ REFUSED = [
     ({"motion_strength": 7}, "motion_strength", "7", "0 to 1"),
     ({"motion_strength": "strong"}, "motion_strength", "strong", "0 to 1"),
     ({"fit": "stretch"}, "fit", "stretch", "crop, pad"),
+    ({"crop_x": 1.5}, "crop_x", "1.5", "from 0 to 1"),
+    ({"crop_y": "top"}, "crop_y", "top", "from 0 to 1"),
+    ({"crop_y": float("nan")}, "crop_y", "nan", "from 0 to 1"),
+    ({"zoom": 0.5}, "zoom", "0.5", "from 1 to 8"),
+    ({"zoom": True}, "zoom", "True", "from 1 to 8"),
+    ({"zoom": 2, "fit": "pad"}, "zoom", "fit pad", "fit crop"),
+    ({"crop_x": 0, "size": "720P"}, "crop_x", "size 720P", "size in pixels"),
+    ({"crop_x": 0, "reference_image": "https://example.com/a.png"}, "crop_x", "", "a file"),
+    ({"pad_color": "#ff0000"}, "pad_color", "fit crop", "fit pad"),
+    ({"pad_color": "red", "fit": "pad"}, "pad_color", "red", "#000000"),
     ({"shot_type": "many"}, "shot_type", "many", "single, multi"),
     ({"audio": "perhaps"}, "audio", "perhaps", "true or false"),
     (
@@ -286,6 +296,10 @@ def test_fingerprint_tells_apart_what_matters():
         key(fps=24),
         key(size="720*1280"),
         key(fit="pad"),
+        key(fit="pad", pad_color="#000000"),
+        key(crop_x=0),
+        key(crop_y=0),
+        key(zoom=2),
         key(seed=1),
         key(motion_strength=0.5),
         key(audio=False),
@@ -293,6 +307,22 @@ def test_fingerprint_tells_apart_what_matters():
     ]
     assert len(set(keys)) == len(keys)
     assert key() == key()
+    assert key(crop_x=0.1 + 0.2) == key(crop_x=0.3)
+    assert key(fit="pad", pad_color=" #FFF ") == key(fit="pad", pad_color="rgb(255, 255, 255)")
+
+
+def test_videos_from_before_a_crop_could_be_moved_are_found():
+    """The keys of these two requests in the version that had no such fields."""
+    for fit, before in (
+        ("crop", "a0a7806d0eef28a7a4c0ca1ebdd3fbcd7c4833674b6900e7a341b951ef612f43"),
+        ("pad", "07887f47531ec3efa1b5bae43ebedc8fd8041c6e9825a59693426d6f94ad992b"),
+    ):
+        plain = ImageToVideoRequest(**IMAGE, fit=fit)
+        usual = {"crop_x": 0.5, "crop_y": 0.25, "zoom": 1, "pad_color": ""}
+        named = ImageToVideoRequest(**IMAGE, fit=fit, **usual)
+        for request in (plain, named):
+            assert fingerprint(request, "simulator", ["a"]) == before
+            assert not usual.keys() & request.to_json().keys()
 
 
 @settings(

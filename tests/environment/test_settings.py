@@ -553,6 +553,22 @@ def test_a_budget_that_no_database_holds_is_refused(monkeypatch, name, given):
     assert _refusal() == f"{name}: got {given}. Use a number above 0, 1000000000 at most."
 
 
+def test_a_library_is_shared_only_among_those_who_are_let_in(monkeypatch):
+    monkeypatch.setenv("WAN_SHARED_LIBRARY", "true")
+    assert load_settings().shared_library
+    for name, value in (
+        ("GRADIO_SERVER_NAME", "0.0.0.0"),  # noqa: S104
+        ("WAN_HOSTS", "films.example"),
+        ("WAN_TRUSTED_PROXIES", "127.0.0.1"),
+        ("SPACE_ID", "ann/films"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert _refusal().startswith("WAN_SHARED_LIBRARY: got true. Use it with WAN_LOGINS")
+            patch.setenv("WAN_LOGINS", "ann:a")
+            assert load_settings().shared_library
+
+
 @pytest.mark.parametrize("name", [field.alias for field in Settings.model_fields.values()])
 def test_whatever_is_wrong_is_said_in_our_own_words(monkeypatch, name):
     for given in ("many", "-1", "1.5", "nan", "１", "1e999"):
@@ -654,3 +670,20 @@ def test_what_links_cannot_begin_with(monkeypatch, given):
     monkeypatch.setenv("WAN_PUBLIC_URL", given)
     with pytest.raises(SettingsError, match=r"WAN_PUBLIC_URL: got .*Use a URL that starts with"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("logins", "given", "named"),
+    [("ann:a,bob:b", "ann, carl", "carl"), ("", "ann", "ann"), ("ann:a", "Ann", "Ann")],
+)
+def test_an_operator_is_one_of_those_who_sign_in(
+    monkeypatch: pytest.MonkeyPatch, logins: str, given: str, named: str
+):
+    if logins:
+        monkeypatch.setenv("WAN_LOGINS", logins)
+    monkeypatch.setenv("WAN_OPERATORS", given)
+    with pytest.raises(SettingsError, match=f"WAN_OPERATORS: got {named}. Use names in WAN_LOGINS"):
+        load_settings()
+    monkeypatch.setenv("WAN_LOGINS", "bob:b,ann:a")
+    monkeypatch.setenv("WAN_OPERATORS", " ann , bob,")
+    assert load_settings().operators == ["ann", "bob"]

@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 
 import av
 import numpy as np
@@ -195,9 +196,7 @@ async def test_the_settings_of_a_job_say_what_was_measured(studio):
         studio.library.describe(replace(job, amount=Decimal("0.60"), currency="CNY"))["price"]
         == "¥0.60"
     )
-    assert (
-        told["adjustments"][-1] == "The service renders 30 fps, which was converted to your 24 fps."
-    )
+    assert told["adjustments"][-1] == "Rendered at 30 fps, converted to 24 fps."
     assert list(told["times"]) == [
         "created",
         "started",
@@ -665,14 +664,29 @@ async def test_films_that_cannot_be_made_are_refused_in_words(studio, simulator,
             pass
     for chosen, said in (
         ([], "got 0"),
-        ([job.id], "got 1. Choose 2 to 20 takes to combine"),
+        ([job.id], "got 1. Choose 2 to 20 takes"),
         ([job.id] * 21, "got 21"),
         ([job.id, failed.id], "has no video"),
     ):
         with pytest.raises(InvalidInput, match=said) as refusal:
             await studio.exports.join(chosen, owner=OWNER, target=target, progress=print)
         assert refusal.value.field == "takes"
+    archive = partial(studio.exports.archive, target=target)
+    for chosen, said in (
+        ([], "got 0. Choose 1 to 100 takes"),
+        ([job.id] * 101, "got 101"),
+        ([job.id, failed.id], "has no video"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            await archive(chosen, owner=OWNER, progress=print)
+
+    def stop(_done: float) -> None:
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        await archive([job.id], owner=OWNER, progress=stop)
     for call in (
+        archive([job.id], owner="somebody else", progress=print),
         studio.exports.join([job.id] * 2, owner="somebody else", target=target, progress=print),
         studio.exports.bundle(job.id, owner="somebody else", target=target),
     ):

@@ -18,10 +18,12 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from tests.boxes import box, edited
+from tests.conftest import ROOT
 from tests.disks import small_disk
 from tests.pictures import clip, picture
 from tests.sounds import sound
 from wan.domain import catalog
+from wan.domain.crop import Crop
 from wan.domain.errors import InvalidInput, NotAVideo, ResultRefused, StorageUnavailable
 from wan.media import encode, images, inputs
 
@@ -245,8 +247,118 @@ def test_a_photo_of_a_phone_may_be_larger_than_what_goes_up(size, sent):
 def test_preview_shows_the_crop(tmp_path):
     path = tmp_path / "picture"
     path.write_bytes(picture((451, 300)))
-    with opened(inputs.preview_image(path, size="720*1280", fit="crop")) as shown:
+    preview = inputs.preview_image(path, size="720*1280", fit="crop")
+    with opened(preview.shown) as shown:
         assert shown.format == "WEBP"
+        assert shown.width * 16 == shown.height * 9
+    assert (preview.whole, preview.enlarged) == (b"", pytest.approx(1280 / 300))
+
+
+def marked(size: tuple[int, int], orientation: int = 1) -> bytes:
+    """A picture that is red at the left and blue at the right, green at the top and white at the
+    bottom when it is held upright, each a twentieth wide.
+    """
+    width, height = size
+    image = Image.new("RGB", size, "grey")
+    for color, place in (
+        ("red", (0, 0, width // 20, height)),
+        ("blue", (width - width // 20, 0, width, height)),
+        ("lime", (0, 0, width, height // 20)),
+        ("white", (0, height - height // 20, width, height)),
+    ):
+        image.paste(color, place)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    back = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}.get(orientation)
+    out = io.BytesIO()
+    (image if back is None else image.transpose(back)).save(out, "PNG", exif=exif)
+    return out.getvalue()
+
+
+def colors(data: bytes, *places: tuple[float, float]) -> list[str]:
+    """The names of the colours at these places of a picture, as fractions of its sides."""
+    known = {"red": (255, 0, 0), "blue": (0, 0, 255), "lime": (0, 255, 0)}
+    known |= {"white": (255, 255, 255), "grey": (128, 128, 128), "black": (0, 0, 0)}
+    with opened(data) as image:
+        found = [
+            image.convert("RGB").getpixel(
+                (round(x * (image.width - 1)), round(y * (image.height - 1)))
+            )
+            for x, y in places
+        ]
+    return [
+        min(known, key=lambda name: sum(abs(a - b) for a, b in zip(known[name], one, strict=True)))
+        for one in found
+    ]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize(
+    ("given", "crop", "left", "right", "top", "bottom"),
+    [  # what is seen at the middle of each edge of the video
+        ((900, 300), Crop(0, 0.25), "red", "grey", "lime", "white"),
+        ((900, 300), Crop(1, 0.25), "grey", "blue", "lime", "white"),
+        ((900, 300), Crop(), "grey", "grey", "lime", "white"),
+        ((300, 900), Crop(0.5, 0), "red", "blue", "lime", "grey"),
+        ((300, 900), Crop(0.5, 1), "red", "blue", "grey", "white"),
+        ((640, 360), Crop(0.5, 0.5, 1), "red", "blue", "lime", "white"),
+        ((640, 360), Crop(0.5, 0.5, 2), "grey", "grey", "grey", "grey"),
+        ((640, 360), Crop(0, 1, 4), "red", "grey", "grey", "white"),
+        ((1280, 720), Crop(1, 0, 8), "grey", "blue", "lime", "grey"),
+        ((8000, 240), Crop(1, 1), "grey", "blue", "lime", "white"),
+        ((241, 7999), Crop(0, 0.5), "red", "blue", "grey", "grey"),
+    ],
+)
+def test_a_frame_shows_what_it_stands_on(given, crop, left, right, top, bottom, orientation):
+    data = marked(given, orientation)
+    made = inputs.prepare_image(FIELD, data, size="1280*720", fit="crop", crop=crop)
+    shown = inputs.preview_image(data, size="1280*720", fit="crop", crop=crop)
+    middles = (0, 0.5), (1, 0.5), (0.45, 0), (0.45, 1)
+    assert (made.width, made.height) == given
+    for one in (made.sent, shown.shown):
+        assert colors(one, *middles) == [left, right, top, bottom]
+    assert opened(made.sent).size == (1280, 720)
+    assert made.enlarged == pytest.approx(shown.enlarged)
+    whole = min(given[0] / 1280, given[1] / 720)
+    assert made.enlarged == pytest.approx(crop.zoom / whole)
+
+
+def test_a_frame_at_the_edge_is_exact_to_the_pixel():
+    """Where nothing has to be scaled, the pixels are those of the picture."""
+    given = Image.effect_noise((1500, 900), 90).convert("RGB")
+    for crop, corner in (
+        (Crop(0, 0, 1500 / 1280), (0, 0)),
+        (Crop(1, 1, 1500 / 1280), (220, 180)),
+        (Crop(0.5, 0.5, 1500 / 1280), (110, 90)),
+    ):
+        box = crop.box(given.size, (1280, 720))
+        assert box == pytest.approx((*corner, corner[0] + 1280, corner[1] + 720))
+        sent, _ = images._fit(given, "1280*720", images._Frame("crop", crop))
+        part = given.crop((*corner, corner[0] + 1280, corner[1] + 720))
+        assert ImageChops.difference(sent, part).getextrema() == ((0, 0),) * 3
+
+
+def test_an_own_shape_has_no_frame_and_says_how_small_it_is():
+    made = inputs.prepare_image(FIELD, marked((320, 240)), size="720P", fit="crop")
+    assert opened(made.sent).size == (320, 240)
+    assert made.enlarged == pytest.approx((1280 * 720 / (320 * 240)) ** 0.5)
+
+
+def test_bars_have_the_colour_that_was_asked_for():
+    data = marked((300, 600))
+    asked = {"size": "960*960", "fit": "pad", "pad_color": "#000000"}
+    made, shown = inputs.prepare_image(FIELD, data, **asked), inputs.preview_image(data, **asked)
+    for one in (made.sent, shown.shown):
+        seen = colors(one, (0, 0.5), (0.27, 0.5), (0.5, 0.02), (1, 0.5))
+        assert seen == ["black", "red", "lime", "black"]
+    assert made.enlarged == pytest.approx(1.6)
+
+
+def test_what_a_browser_cannot_show_comes_whole():
+    heic = (ROOT / "tests/data/field/picture.heic").read_bytes()
+    preview = inputs.preview_image(heic, size="720*1280", fit="crop")
+    with opened(preview.whole) as whole, opened(preview.shown) as shown:
+        assert whole.width == whole.height == 320
         assert shown.width * 16 == shown.height * 9
 
 

@@ -387,6 +387,18 @@ def test_what_a_job_did_not_cost_goes_back_to_its_person(store, known, amount, l
     }
 
 
+def test_what_was_reserved_before_there_were_budgets_per_person_is_in_none_of_them(store):
+    earlier = replace(of("ann", 1), state=JobState.PENDING, counts_for_person=False)
+    store.add(earlier, budget=Decimal("9"))
+    held = store.queue.claim(NOW, lease=10, accounts=ACCOUNTS)[0]
+    store.add(of("ann", 2), budget=Decimal("9"), per_person=Decimal("2"))
+    store.queue.advance(held, JobState.FAILED, NOW, spent=Spent.NO)
+    assert each_spent(store) == {
+        earlier.account: Decimal("1.5"),
+        person_row(earlier): Decimal("1.5"),
+    }
+
+
 def test_only_the_operators_key_has_a_budget_per_person(monkeypatch):
     settings = {"WAN_LOGINS": "ann:a,bob:b", "WAN_BUDGET_PER_PERSON": "12.50"}
     opened = policy(monkeypatch, **settings)

@@ -16,11 +16,11 @@ import pytest
 
 from tests.database.test_store import job
 from tests.pictures import picture
-from wan.domain import reviews
+from wan.domain import review_exports, reviews
 from wan.domain.errors import AccessRefused, InvalidInput, ReviewNotFound
 from wan.domain.jobs import JobState
 from wan.domain.requests import ImageToVideoRequest
-from wan.domain.reviews import Review, Take, Tally, Verdict
+from wan.domain.reviews import Reply, Review, Take, Tally, Verdict
 from wan.environment.settings import load_settings
 from wan.media import encode
 from wan.service import polling
@@ -178,7 +178,7 @@ def test_takes_are_each_once_in_their_order():
 
 @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@a", "＝1", '=HYPERLINK("http://x")'])
 def test_no_cell_of_the_table_is_a_formula(formula):
-    table = reviews.export_csv(review(said(comment=formula, name=formula, at_seconds=1.25)))
+    table = review_exports.export_csv(review(said(comment=formula, name=formula, at_seconds=1.25)))
     assert table.startswith(b"\xef\xbb\xbf")
     (row,) = csv.DictReader(io.StringIO(table.decode("utf-8-sig")))
     assert (row["comment"], row["name"]) == (f"'{formula}", f"'{formula}")
@@ -196,15 +196,27 @@ def test_the_table_keeps_lines_and_quotes():
     comment = 'a "b"\n;c,\n一'
     (row,) = csv.DictReader(
         io.StringIO(
-            reviews.export_csv(review(said(comment=comment))).decode("utf-8-sig"), newline=""
+            review_exports.export_csv(review(said(comment=comment))).decode("utf-8-sig"), newline=""
         )
     )
     assert row["comment"] == comment
 
 
+def test_exports_call_takes_as_their_owner_does_and_tell_no_project():
+    named = replace(MADE, name="=Wide", project="Secret", starred=True)
+    whole = review(said(comment="a"))
+    whole = replace(whole, takes=(replace(whole.takes[0], job=named, label="3B"),))
+    table = review_exports.export_csv(whole).decode("utf-8-sig")
+    (row,) = csv.DictReader(io.StringIO(table))
+    (take,) = json.loads(review_exports.export_json(whole))["takes"]
+    assert (row["take"], row["take_name"]) == ("3B", "'=Wide")
+    assert (take["take"], take["name"]) == ("3B", "=Wide")
+    assert "Secret" not in table + json.dumps(take)
+
+
 def test_the_json_has_it_all():
     whole = json.loads(
-        reviews.export_json(
+        review_exports.export_json(
             review(said("no", at=1), said("yes", at=2, comment="a", at_seconds=1.5))
         )
     )
@@ -212,6 +224,38 @@ def test_the_json_has_it_all():
     assert [one["latest"] for one in whole["takes"][0]["verdicts"]] == [False, True]
     assert whole["takes"][1]["verdicts"] == []
     assert "amount" not in json.dumps(whole)
+
+
+def test_exports_carry_replies_and_what_is_settled():
+    comment = {"comment": "dark", "edited_at": NOW + 1, "resolved_at": NOW + 2}
+    replies = (
+        Reply("r1", "c", "=1+1", "Bo", NOW + 3, "b" * 32),
+        Reply("r2", "c", "brighter now", "", NOW + 4, None, NOW + 5),
+    )
+    gone = {"reviewer": "z", "at": NOW + 9, "replies": (Reply("r3", "g", "why?", "", NOW, "b"),)}
+    whole = review(said(reviewer="mine" * 8, **comment, replies=replies), said("no", **gone))
+    first, second = json.loads(review_exports.export_json(whole))["takes"][0]["verdicts"]
+    assert (first["edited_at"], first["resolved_at"]) == (
+        "2023-11-14T22:13:21Z",
+        "2023-11-14T22:13:22Z",
+    )
+    assert [(one["person"], one["text"], one["edited_at"]) for one in first["replies"]] == [
+        ("bbbbbb", "=1+1", None),
+        ("owner", "brighter now", "2023-11-14T22:13:25Z"),
+    ]
+    assert (second["comment"], second["replies"][0]["text"]) == ("", "why?")
+    table = review_exports.export_csv(whole).decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [
+        (row["kind"], row["thread"], row["person"], row["verdict"], row["comment"]) for row in rows
+    ] == [
+        ("verdict", "1", "minemi", "yes", "dark"),
+        ("reply", "1", "bbbbbb", "", "'=1+1"),
+        ("reply", "1", "owner", "", "brighter now"),
+        ("verdict", "2", "z", "no", ""),
+        ("reply", "2", "b", "", "why?"),
+    ]
+    assert [row["resolved_at"] for row in rows] == ["2023-11-14T22:13:22Z", "", "", "", ""]
 
 
 FORMULAS = (
@@ -260,7 +304,7 @@ def test_no_cell_is_a_formula_however_the_file_is_split(before, separator):
         said(reviewer=f"r{number}", comment=f"{before}{one}", name=f"{before}{one}")
         for number, one in enumerate(FORMULAS)
     ]
-    table = reviews.export_csv(
+    table = review_exports.export_csv(
         replace(review(), takes=(Take(1, "job1", MADE, tuple(words)),))
     ).decode("utf-8-sig")
     readings = [csv.reader(io.StringIO(table), delimiter=separator)] if separator != "\n" else []
@@ -277,7 +321,7 @@ def test_no_cell_is_a_formula_however_the_file_is_split(before, separator):
 
 
 def test_every_field_of_the_table_is_quoted():
-    table = reviews.export_csv(review(said(comment='a "word"'))).decode("utf-8-sig")
+    table = review_exports.export_csv(review(said(comment='a "word"'))).decode("utf-8-sig")
     assert all(
         re.fullmatch(r'"(?:[^"]|"")*"(?:,"(?:[^"]|"")*")*', line) for line in table.splitlines()
     )
@@ -285,7 +329,7 @@ def test_every_field_of_the_table_is_quoted():
 
 def test_a_dash_stays_a_dash():
     words = "well-known: a - b, it's = to e-mail@example.com (-)"
-    assert words in reviews.export_csv(review(said(comment=words))).decode("utf-8-sig")
+    assert words in review_exports.export_csv(review(said(comment=words))).decode("utf-8-sig")
 
 
 @pytest.fixture
@@ -400,6 +444,70 @@ async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_
 
 @pytest.mark.process
 @pytest.mark.anyio
+async def test_a_review_takes_more_takes_and_is_talked_about(studio):
+    first, second, theirs = await made(studio), await made(studio), await made(studio, owner="x")
+    whole, token = await studio.reviews.create([first.id], owner="owner", title="t")
+    for ids, why in (
+        ([first.id], "already in this review"),
+        ([], "at least one take"),
+        ([theirs.id], "no video"),
+        ([second.id, "nonsense"], "no video"),
+    ):
+        with pytest.raises(InvalidInput, match=why):
+            await studio.reviews.add_takes(whole.id, ids, owner="owner")
+    for review_id, take, owner in (
+        (whole.id, theirs, "x"),
+        ("nonsense", second, "owner"),
+        (token, second, "owner"),
+    ):
+        with pytest.raises(ReviewNotFound):
+            await studio.reviews.add_takes(review_id, [take.id], owner=owner)
+    more = await studio.reviews.add_takes(whole.id, [second.id], owner="owner")
+    assert [take.job_id for take in more.takes] == [first.id, second.id]
+    assert (await studio.reviews.find_media(token, 2, "video.mp4")).stat().st_size > 1000
+
+    say = studio.discussion
+    await studio.reviews.give_verdict(token, GOOD | {"take": 2, "comment": "dark"})
+    ann, bob = [await say.find_reviewer(token, one * 24) for one in "rb"]
+    owner = say.find_owner(whole.id, "owner")
+    (comment,) = await say.list_own(ann)
+    await say.reply(bob, comment, " Where?\n", "Bob")
+    await say.reply(owner, comment, "Everywhere", "forged name")
+    await say.resolve(owner, comment, resolved=True)
+    (shown,) = (await studio.reviews.get_by_link(token)).takes[1].comments
+    assert [(one.text, one.name) for one in shown.replies] == [
+        ("Where?", "Bob"),
+        ("Everywhere", ""),
+    ]
+    assert shown.resolved_at
+    for call, why in (
+        (say.edit(bob, comment, "forged"), "isn't yours"),
+        (say.delete(bob, comment), "isn't yours"),
+        (say.resolve(ann, comment, resolved=False), "isn't yours"),
+        (say.edit(ann, comment, " \n"), "Write something"),
+        (say.edit(ann, comment, "x" * 2001), "limit is 2000"),
+        (say.edit(ann, ["a"], "x"), "isn't yours"),
+        (say.reply(ann, comment, {"a": 1}), "text"),
+        (say.reply(ann, comment, "a", "x" * 81), "80"),
+        (say.find_reviewer(token, "short"), "couldn't be identified"),
+    ):
+        with pytest.raises(InvalidInput, match=why):
+            await call
+    await say.edit(ann, comment, "bright")
+    await say.resolve(owner, comment, resolved=True)
+    await say.resolve(owner, comment, resolved=False)
+    await say.delete(ann, comment)
+    with pytest.raises(InvalidInput, match="isn't yours"):
+        await say.reply(bob, comment, "too late")
+    for review_id in ("nonsense", ""):
+        with pytest.raises(ReviewNotFound):
+            say.find_owner(review_id, "owner")
+    with pytest.raises(ReviewNotFound):
+        await say.resolve(say.find_owner(whole.id, "x"), comment, resolved=True)
+
+
+@pytest.mark.process
+@pytest.mark.anyio
 async def test_only_ones_own_videos_go_into_a_review(studio):
     mine, theirs = await made(studio), await made(studio, owner="somebody else")
     asked = ImageToVideoRequest(
@@ -432,7 +540,7 @@ async def test_an_expired_link_is_as_good_as_none(studio):
 @pytest.mark.process
 @pytest.mark.anyio
 async def test_a_review_holds_so_much_and_no_more(studio, monkeypatch):
-    monkeypatch.setattr("wan.database.reviews.VERDICTS_LIMIT", 2)
+    monkeypatch.setattr("wan.database.verdicts.VERDICTS_LIMIT", 2)
     monkeypatch.setattr("wan.database.reviews.REVIEWS_LIMIT", 1)
     done = await made(studio)
     token = (await studio.reviews.create([done.id], owner="owner", title="t"))[1]

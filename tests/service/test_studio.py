@@ -113,9 +113,8 @@ async def test_a_picture_becomes_a_video(studio, simulator):
 async def test_a_size_that_the_service_cannot_make_is_made_from_what_it_made(studio, size, made):
     done = await finished(studio, await studio.submission.submit(image(size=size), owner=OWNER))
     assert (f"{done.width}*{done.height}", done.fps, done.duration) == (size, 30, 2)
-    assert f"The service made {made}, which was converted to {size}." in [
-        str(one) for one in done.adjustments
-    ]
+    said = f"Rendered at {made}, converted to {size}.".replace("*", "×")
+    assert said in [str(one) for one in done.adjustments]
     original = encode.measure(await studio.library.find_media(done.media_token, "original.mp4"))
     assert (original.size, original.has_audio, done.has_audio) == (made, True, True)
 
@@ -298,6 +297,49 @@ async def test_takes_differ_by_their_seeds_and_share_brief_and_upload(studio, si
     await asyncio.gather(*(studio.submission.cancel(job.id, owner=OWNER) for job in other))
 
 
+async def test_takes_keep_their_numbers(studio, simulator):
+    made_of = picture((640, 484))
+
+    async def submit(request=None, **asked):
+        jobs = await studio.submission.submit_takes(
+            request or image(reference_image=made_of), owner=OWNER, **asked
+        )
+        return [await finished(studio, job) for job in jobs]
+
+    first, second = await submit(takes=2)
+    await studio.library.label([first.id], owner=OWNER, name=" Wide  shot ", project="Spring")
+    third = await finished(studio, await studio.submission.retry(second.id, owner=OWNER))
+    fourth = (await submit(takes=3))[2]
+    assert [job.take for job in (first, second, third, fourth)] == [1, 2, 3, 4]
+    assert fourth.brief_id == first.brief_id, "those that were made before are of this brief"
+    await studio.library.delete(second.id, owner=OWNER)
+    named = await studio.library.get(first.id, owner=OWNER)
+    assert (named.take, named.name, named.project) == (1, "Wide shot", "Spring")
+    # As the form gives it back, which holds the clean copy of the picture.
+    ((_, kept),) = await studio.library.list_references(first.id, owner=OWNER)
+    clicks = await asyncio.gather(
+        *(submit(image(reference_image=kept), takes=2, again=first.id) for _ in range(2))
+    )
+    assert [job.id for job in clicks[0]] == [job.id for job in clicks[1]], "a double click"
+    assert [(job.take, job.project, job.name) for job in clicks[0]] == [
+        (5, "Spring", ""),
+        (6, "Spring", ""),
+    ]
+    before = simulator.stats()["created"]
+    for request, again in (
+        (image(reference_image=made_of), first.id[::-1]),
+        (image(reference_image=made_of), ""),
+    ):
+        assert (await submit(request, again=again))[0].id == first.id
+    assert simulator.stats()["created"] == before
+    (other,) = await submit(image(reference_image=kept, prompt="she turns"), again=first.id)
+    assert (other.take, other.brief_id == first.brief_id, other.project) == (1, False, "")
+    for field, given in (("name", "x" * 81), ("project", "x" * 61), ("name", "a\0b")):
+        with pytest.raises(InvalidInput) as refused:
+            await studio.library.label([first.id], owner=OWNER, **{field: given})
+        assert refused.value.field == field
+
+
 async def test_takes_are_made_side_by_side(tmp_path, monkeypatch):
     with serving(tmp_path / "simulator", "--pending", "3600") as waiting:
         monkeypatch.setenv("DASHSCOPE_BASE_URL", waiting.base_url)
@@ -420,6 +462,7 @@ async def test_what_was_made_is_not_paid_for_again_unawares(studio, simulator):
     other = await studio.submission.submit(image(), owner="somebody else")
     again = await studio.submission.submit(image(), owner=OWNER, new_take=True)
     assert len({done.id, other.id, again.id}) == 3
+    assert (again.take, again.brief_id) == (2, done.brief_id), "another take of the same brief"
     assert studio.library.result_of(done, made_before=True).made_before
     (await studio.library.find_media(done.media_token, "video.mp4")).unlink()
     assert (await studio.submission.submit(image(), owner=OWNER)).id != done.id
@@ -540,6 +583,28 @@ async def test_references_are_there_to_be_used_again(studio):
     with Image.open(kept) as shown:
         assert shown.size == (640, 480)
     await studio.submission.cancel(job.id, owner=OWNER)
+
+
+async def test_a_reference_has_its_name_and_a_thumbnail_for_whoever_may_see_the_job(
+    studio, tmp_path
+):
+    given = tmp_path / "Her face.png"
+    given.write_bytes(picture((640, 480)))
+    job = await studio.submission.submit(image(reference_image=given), owner=OWNER)
+    assert [one.name for one in job.references] == ["Her face.png"]
+    view, job_id, number = studio.thumbnails.name(job.id, 1).split("/")
+    assert (job_id, number) == (job.id, "1")
+    webp = await studio.thumbnails.find(view, job.id, 1, "")
+    with Image.open(io.BytesIO(webp)) as shown:
+        assert (shown.format, max(shown.size)) == ("WEBP", 160)
+    for strange in (("x" * 43, job.id, 1), (view, job.id, 2), (view, job.id, 0), (view, "é", 1)):
+        assert await studio.thumbnails.find(*strange, "") is None
+    record = await studio.library.complete_evidence(job)
+    assert not any("Her face" in part.read_text() for part in record.glob("*.json"))
+    await studio.submission.cancel(job.id, owner=OWNER)
+    await finished(studio, job)
+    await studio.library.delete(job.id, owner=OWNER)
+    assert await studio.thumbnails.find(view, job.id, 1, "") is None
 
 
 def loudness(path: Path) -> list[float]:

@@ -2,11 +2,14 @@
 running app, and the command line beside it.
 """
 
+import ast
 import asyncio
 import base64
 import contextlib
 import json
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -732,7 +735,11 @@ def test_too_many_references_are_refused_before_they_are_read(app: App):
 def test_what_is_for_callers_is_described_and_nothing_else(app: App):
     named = plain_http.get(f"{app.url}{API}/info").json()["named_endpoints"]
     assert set(named) == {"/image_to_video", "/reference_to_video", "/job", "/cancel"}
-    assert all(one["description"] for one in named.values())
+    for one in named.values():
+        assert one["description"]
+        for part in one["parameters"]:  # what the page writes of each: its label and this
+            assert part["label"] == part["parameter_name"]
+            assert part["python_type"]["description"] == part["type"]["description"] != ""
 
     async def tools() -> list[Any]:
         async with agent(app, {}) as session:
@@ -750,6 +757,33 @@ def test_what_is_for_callers_is_described_and_nothing_else(app: App):
         assert all(part.get("description") for part in one.inputSchema["properties"].values()), (
             one.name
         )
+
+
+def test_the_examples_of_a_call_work_and_carry_the_token(app: App, tmp_path: Path, capsys):
+    named = plain_http.get(f"{app.url}{API}/info").json()["named_endpoints"]
+    snippets = named["/image_to_video"]["code_snippets"]
+    shutil.copy(PICTURE, tmp_path / "picture.png")
+    python = snippets["python"].replace('"picture.png"', repr(str(tmp_path / "picture.png")))
+    exec(python, {})  # noqa: S102 - it is what people copy
+    made = ast.literal_eval(capsys.readouterr().out.splitlines()[-1])
+    assert made["state"] == "SUCCEEDED"
+    assert "." not in made["job_id"], "the token says whose it is, not the id"
+
+    words = shlex.split(
+        snippets["bash"].replace("\\\n", " ").partition("$(")[2].partition(" | ")[0]
+    )
+    headers = dict(word.split(": ", 1) for word in words if word.startswith(("X-", "Content-")))
+    called = plain_http.post(words[2], headers=headers | elsewhere(), content=words[-1])
+    event = called.json()["event_id"]
+    assert f"{API}/call/image_to_video/$EVENT_ID" in snippets["bash"]
+    answer = plain_http.get(f"{app.url}{API}/call/image_to_video/{event}", timeout=120).text
+    assert '"state": "SUCCEEDED"' in answer
+    assert (
+        f"headers: {json.dumps({'X-Wan-Token': headers['X-Wan-Token']})}"
+        in (snippets["javascript"])
+    )
+    assert "..." not in snippets["cli"]
+    assert "references=[handle_file(" in named["/reference_to_video"]["code_snippets"]["python"]
 
 
 def test_only_calls_reach_the_agents_door(app: App):
@@ -885,6 +919,11 @@ def test_what_is_offered_carries_the_limits_of_the_requests(app: App):
             seeds, none = fields["seed"]["anyOf"]
             assert (seeds["minimum"], seeds["maximum"], none["type"]) == (0, 2**31 - 1, "null")
             assert fields["shot_type"]["enum"] == ["single", "multi"]
+            if name == "image_to_video":
+                assert [
+                    (fields[one]["minimum"], fields[one]["maximum"], fields[one]["type"])
+                    for one in ("crop_x", "crop_y", "zoom")
+                ] == [(0, 1, "number"), (0, 1, "number"), (1, 8, "number")]
             assert fields["wait"]["anyOf"][0]["maximum"] == 600
             assert all(one["description"] for one in fields.values())
         assert {one: tools[name]["properties"][one]["default"] for one in ("duration", "size")} == {
@@ -904,7 +943,7 @@ def test_the_parameters_stand_in_the_order_that_callers_by_plain_http_count(app:
     assert listed == {
         "/image_to_video": "prompt reference_image duration size fps seed negative_prompt fit "
         "motion_strength audio audio_url shot_type prompt_extend watermark new_take wait "
-        "reference_audio",
+        "reference_audio crop_x crop_y zoom pad_color",
         "/reference_to_video": "prompt references duration size model fps seed negative_prompt "
         "audio shot_type watermark new_take wait",
         "/job": "job_id wait",

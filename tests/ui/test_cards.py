@@ -14,7 +14,7 @@ from wan.ui.components.cast import Tile, show_cast
 from wan.ui.components.lines import answer_of
 from wan.ui.components.price import price_line
 from wan.ui.components.stage import show_idle, show_job, show_takes
-from wan.ui.components.status import refusal_card
+from wan.ui.components.status import ready, refusal_card
 from wan.ui.takes import Mark
 from wan.web.facts import as_clock
 
@@ -31,6 +31,7 @@ def event(state: JobState, **more) -> JobEvent:
         "model": "wan2.6-i2v-flash",
         "state": state,
         "request": {"prompt": "A quiet sea."},
+        "references": [],
         "adjustments": [],
         "spent": Spent.NO,
         "seed": 4711,
@@ -40,6 +41,8 @@ def event(state: JobState, **more) -> JobEvent:
         "currency": "CNY",
         "media_token": "token",
         "cancel_wanted": False,
+        "take": 1,
+        "name": EVIL,
     }
     job = Job(**values | more)
     return JobEvent(
@@ -165,10 +168,53 @@ def test_done_shows_video_facts_and_adjustments():
         "5.0 s",
         "seed 4711",
         "¥1.50",
-        "converted to your 24 fps",
+        "converted to 24 fps",
     ):
         assert fact in read(shown)
     assert 'download="wan-4711.mp4"' in shown
+
+
+def test_only_adjustments_that_make_a_difference_are_shown_and_sizes_have_their_sign():
+    adjusted = [
+        Message.of("image_cropped", given="512*512", size="1280*720"),
+        Message.of("size_as_tier", size="1280*720", tier="720P"),
+        Message.of("heif_converted"),
+    ]
+    made = {"width": 1280, "height": 720, "adjustments": adjusted}
+    as_asked = event(JobState.SUCCEEDED, request={"prompt": "p", "size": "1280*720"}, **made)
+    for show in (show_job, lambda language, one: show_takes(language, [(one, Mark.NONE)] * 2)):
+        shown = read(show("en", as_asked))
+        assert "Your image (512×512) was cropped to 1280×720." in shown
+        assert "720P" not in shown
+        assert "HEIC" not in shown
+    another = event(JobState.SUCCEEDED, request={"prompt": "p", "size": "1920*1080"}, **made)
+    assert "Rendered at 720P" in read(show_job("en", another))
+
+
+def test_a_card_says_one_thing_once_and_shows_no_steps_before_anything_runs():
+    assert "wan-steps" not in show_idle("en", "image.webp", ready(simulated=True))
+    for state in (JobState.QUEUED, JobState.PENDING, JobState.RUNNING):
+        said = {"queued": {"ordinal": "2nd", "place": 2}}.get(state.lower(), {})
+        live = dataclasses.replace(event(state), message=Message.of(state.lower(), **said))
+        shown = read(show_job("en", live))
+        assert shown.count(t("en", f"title_{state}")) == 1
+        assert shown.count("You can close this page") == 1
+        several = read(show_takes("en", [(live, Mark.NONE)] * 4))
+        assert several.count("You can close this page") == 1
+
+
+def test_a_video_offers_what_one_does_next_alone_as_among_others():
+    done = event(JobState.SUCCEEDED, video_key="v", width=720, height=1280)
+    verbs = [["retry", "frame", "use", "withdraw"], ["job-1"], ["link"]]
+    for shown in (show_job("en", done), show_takes("en", [(done, Mark.NONE)] * 3)):
+        first = shown.partition("</section>")[0]
+        marks = ("press", "add", "copy")
+        assert [re.findall(rf'data-{mark}="([\w-]+)"', first) for mark in marks] == verbs
+        assert 'data-link="video/token"' in first
+        assert "loop data-plays" in first
+        assert 'style="--shape:720/1280' in shown
+        assert "data-tall" in shown
+    assert "data-hear" not in show_job("en", event(JobState.SUCCEEDED, has_audio=False))
 
 
 @pytest.mark.parametrize(
@@ -213,7 +259,7 @@ def test_takes_escape_what_people_wrote_and_each_button_names_its_job(state, mar
 
 
 def test_the_card_of_several_takes_counts_them_and_what_they_cost():
-    made = event(JobState.SUCCEEDED, spent=Spent.YES, adjustments=[Message.of("image_upright")])
+    made = event(JobState.SUCCEEDED, spent=Spent.YES, adjustments=[Message.of("image_flattened")])
     failed, making = event(JobState.FAILED), event(JobState.RUNNING)
     shown = show_takes(
         "en", [(made, Mark.NONE), (failed, Mark.NONE), (making, Mark.NONE), (made, Mark.BEFORE)]
@@ -227,9 +273,7 @@ def test_the_card_of_several_takes_counts_them_and_what_they_cost():
     ):
         assert words in read(shown)
     assert 'data-choose="compare"' in shown
-    assert shown.count("The photo was rotated upright") == 1, (
-        "what was adjusted in all is said once"
-    )
+    assert shown.count("filled with white") == 1, "what was adjusted in all is said once"
     assert ' data-live data-told="2/3"' in shown or ' data-told="2/3" data-live' in shown
     over = show_takes("en", [(made, Mark.NONE), (failed, Mark.NONE)])
     assert "Total ¥1.50." in read(over)

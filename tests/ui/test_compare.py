@@ -27,6 +27,7 @@ def take(number: int = 1, *, asked: dict | None = None, **more) -> Job:
     """A take that has succeeded."""
     measured = {
         "id": f"job-{number}",
+        "take": number,
         "width": 1280,
         "height": 720,
         "fps": 30.0,

@@ -90,7 +90,7 @@ def shown(evil: str) -> dict[str, str]:
         "cast": show_cast("en", tiles),
         "header": show_header("en", evil, notes=[told(evil)]),
         "answer": lines.answer_of("en", told(evil)),
-        "sound": lines.sound_hint("en", 1.0, [told(evil)]) + lines.refusal("en", told(evil)),
+        "sound": lines.sound_hint("en", 1.0, [told(evil)]) + lines.refusal("en", told(evil), evil),
         "quiet": lines.quiet("en", "model", evil),
     }
 

@@ -1,5 +1,6 @@
 """What the forms make of their fields, and that their limits are the catalog's."""
 
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
 from wan.domain.ids import Owners, Seal
-from wan.ui import form_fields, image, reference
+from wan.ui import framing, image, reference
 from wan.ui.api import endpoints
 from wan.ui.caller import NotReady, owner_of
 
@@ -18,8 +19,13 @@ IMAGE = {
     "url": "",
     "prompt": "She smiles.",
     "duration": 5,
-    "size": "1280*720",
+    "shape": "16:9",
+    "quality": "720P",
     "fit": "crop",
+    "pad_color": "#000000",
+    "crop_x": 0.5,
+    "crop_y": 0.25,
+    "zoom": 1,
     "seed": "",
     "fps": "",
     "motion_on": False,
@@ -80,13 +86,49 @@ def test_references_are_listed_files_first():
 
 
 def test_every_size_can_be_chosen():
-    assert [size for _, size in form_fields.list_sizes("en", own_shape=False)] == list(
-        catalog.SIZES
-    )
-    assert [size for _, size in form_fields.list_sizes("en", own_shape=True)][-2:] == [
-        "720P",
-        "1080P",
+    sizes = {
+        framing.size_in({"shape": shape, "quality": tier}): (shape, tier)
+        for shape, of in catalog.SHAPES.items()
+        for _, tier in framing.list_qualities("en", shape, {})
+        if of[tier]
+    }
+    assert sizes.keys() == {*catalog.SIZES, "720P", "1080P"}
+    for size, (shape, tier) in sizes.items():
+        assert framing.show_size(size) == {"shape": shape, "quality": tier}
+        assert catalog.tier_of(size) == tier
+        if shape != catalog.ORIGINAL:
+            (width, height), (across, down) = catalog.parse_size(size), map(int, shape.split(":"))
+            assert width / height == pytest.approx(across / down, rel=0.02)
+
+
+def test_each_quality_says_its_price_and_its_size():
+    prices = {"720P": catalog.Price(Decimal("1.5"), "CNY", 5), "1080P": None}
+    assert framing.list_qualities("en", "9:16", prices) == [
+        ("720p · ¥1.50\n720×1280", "720P"),
+        ("1080p\n1080×1920", "1080P"),
     ]
+    most = {"720P": catalog.Price(Decimal("1.5"), "CNY", 5, exact=False)}
+    assert framing.list_qualities("en", "1:1", most)[0][0].startswith("720p · up to ¥1.50\n")
+
+
+FRAMED = [
+    ({}, {}),
+    ({"crop_x": 0.2, "zoom": 2}, {"crop_x": 0.2, "zoom": 2}),
+    ({"crop_x": 0.2, "shape": "original"}, {}),
+    ({"crop_x": 0.2, "image": None, "url": "https://example.com/a.png"}, {}),
+    ({"crop_x": 0.2, "fit": "pad"}, {"fit": "pad"}),
+    ({"fit": "color", "pad_color": "#112233"}, {"fit": "pad", "pad_color": "#112233"}),
+    ({"fit": "color", "pad_color": None}, {"fit": "pad", "pad_color": "#000000"}),
+]
+
+
+@pytest.mark.parametrize(("form", "asked"), FRAMED)
+def test_the_form_asks_for_a_framing_where_it_means_something(form, asked):
+    request = image.read(IMAGE | form).to_json()
+    usual = {"fit": "crop", "crop_x": 0.5, "crop_y": 0.25, "zoom": 1, "pad_color": ""}
+    assert {name: request.get(name, value) for name, value in usual.items()} == usual | asked
+    shown = framing.show_framing(request)
+    assert framing.framing_in(shown | {"image": "a.png"}, request["size"]).items() >= asked.items()
 
 
 STUDIO = SimpleNamespace(access=SimpleNamespace(owners=Owners(Seal(bytes(32)))))

@@ -74,11 +74,14 @@ def test_what_people_wrote_is_never_html(field):
         request=DONE.request | {field: EVIL},
         task_id=EVIL,
         code=EVIL,
+        name=EVIL,
+        project=EVIL,
         references=[Reference(kind="image", url=f"https://a.com/{EVIL}")],
     )
     shown = html.show_job("en", event(evil)) + html.show_page(
-        "en", JobPage([evil, replace(evil, poster_key="")], 2, 2, 0), 0, 24, None
+        "en", JobPage([evil, replace(evil, poster_key="")], 2, 2, 0, [EVIL]), 0, 24, None
     )
+    shown += html.show_page("en", JobPage([], 0, 2, 0), 0, 24, None, project=EVIL)
     assert "<img src=x" not in shown
     assert "&lt;img src=x" in shown
 
@@ -181,6 +184,7 @@ def test_settings_go_back_into_the_form_that_made_them(tmp_path):
         "image", asked, 7, [("image", tmp_path / "a.jpg"), ("audio", tmp_path / "b.wav")]
     )
     assert (given["seed"], given["fps"], given["fit"], given["url"]) == ("7", "24", "pad", "")
+    assert (given["shape"], given["quality"], given["zoom"]) == ("16:9", "720P", 1)
     assert (given["motion_on"], given["motion_strength"], given["image"]) == (
         False,
         0.5,

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import gc
 import hashlib
+import itertools
 import json
 import re
 import tempfile
@@ -35,7 +36,7 @@ from wan.ui.gradio_patches import deny_downloads
 from wan.ui.inputs import Page, is_plausible
 from wan.ui.page import build
 from wan.ui.server import blocked_paths
-from wan.web import bodies, rate_limit, review_page
+from wan.web import bodies, rate_limit, review_page, spending_page, video_page
 from wan.web.addresses import client_address
 from wan.web.events import Events
 from wan.web.guard import Guard
@@ -62,14 +63,19 @@ OPEN = {
         "/assets/x",
         "/static/x",
     ),
-    *("/healthz", "/media/x/x", "/still/x"),
+    *("/healthz", "/media/x/x", "/reference/x/x/x", "/still/x", "/spending", "/spending.csv"),
     *(
         "/review",
         "/review/x",
         "/review/x/",
         "/review/x/tally",
         "/review/x/verdict",
+        *(f"/review/x/{name}" for name in ("own", "reply", "edit", "delete", "name")),
         "/review/x/x/x",
+        "/video",
+        "/video/x",
+        "/video/x/",
+        "/video/x/x",
     ),
     *(
         f"/gradio_api/{name}"
@@ -275,6 +281,8 @@ async def test_of_all_routes_exactly_these_are_open():
             "routes": [
                 *routes(studio, asyncio.Event()),
                 *review_page.routes(studio, asyncio.Event()),
+                *video_page.routes(studio, asyncio.Event()),
+                *spending_page.routes(studio, asyncio.Event()),
             ]
         },
     )
@@ -520,6 +528,8 @@ SECRETS = [
     ("/media/token/video.mp4", "/media/***/video.mp4"),
     ("/review/token", "/review/***"),
     ("/review/token/1/video.mp4", "/review/***/1/video.mp4"),
+    ("/video/token", "/video/***"),
+    ("/video/token/video.mp4", "/video/***/video.mp4"),
 ]
 
 
@@ -538,19 +548,20 @@ async def test_a_log_does_not_say_what_opens_a_video(path, logged, caplog):
 @pytest.mark.anyio
 async def test_whoever_comes_before_the_studio_is_open_waits_for_it(environment):
     studio, opened = Studio(load_settings()), asyncio.Event()
+    ours = [part.routes(studio, opened) for part in (review_page, video_page)]
     transport = httpx.ASGITransport(
-        Starlette(routes=[*routes(studio, opened), *review_page.routes(studio, opened)])
+        Starlette(routes=[*routes(studio, opened), *itertools.chain(*ours)])
     )
     async with plain_http.AsyncClient(transport=transport, base_url="http://app") as client:
         early = [
             asyncio.create_task(client.get(path))
-            for path in ("/media/token/video.mp4", "/review/token")
+            for path in ("/media/token/video.mp4", "/review/token", "/video/token")
         ]
         assert (await client.get("/healthz")).status_code == 200
         assert not any(asked.done() for asked in early)
         async with studio:
             opened.set()
-            assert [(await asked).status_code for asked in early] == [404, 404]
+            assert [(await asked).status_code for asked in early] == [404] * 3
 
 
 @pytest.mark.anyio

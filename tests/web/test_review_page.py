@@ -18,10 +18,10 @@ from tests.pictures import picture
 from tests.service.test_reviews import GOOD, MADE, NOW, review, said
 from tests.ui.test_cards import read
 from wan.database.reviews import Reviews
-from wan.domain import reviews
+from wan.domain import review_exports
 from wan.domain.errors import ReviewNotFound, StorageUnavailable
 from wan.domain.requests import ImageToVideoRequest
-from wan.domain.reviews import Take
+from wan.domain.reviews import Reply, Take
 from wan.environment.settings import load_settings
 from wan.service.studio import Studio
 from wan.ui import reuse_settings
@@ -65,6 +65,8 @@ def test_a_page_shows_facts_and_no_prices_and_holds_no_secrets():
         currency="CNY",
         media_token="media-token",
         owner="the-owner",
+        name="<b>Wide</b>",
+        project="the-project",
         seed=4711,
         request={"prompt": "as asked", "size": "1280*720"},
     )
@@ -84,9 +86,12 @@ def test_a_page_shows_facts_and_no_prices_and_holds_no_secrets():
         assert "as asked" not in page
         assert paid.model not in page
     assert "1280×720" in html
+    assert "Take 1 · &lt;b&gt;Wide&lt;/b&gt;" in read(html)
     for secret in (
         "media-token",
         "the-owner",
+        "the-project",
+        "<b>Wide",
         "job-id",
         "hash-of-somebody",
         "¥",
@@ -126,12 +131,36 @@ def test_of_many_comments_the_newest_are_shown_and_the_exports_have_all():
     hundred = replace(whole, takes=(replace(whole.takes[0], verdicts=whole.takes[0].verdicts[3:]),))
     assert "older comment" not in review_html.parts("en", hundred)["comments-1"]
     for everything in (
-        reviews.export_csv(whole).decode(),
-        reviews.export_json(whole).decode(),
+        review_exports.export_csv(whole).decode(),
+        review_exports.export_json(whole).decode(),
         review_html.offline("en", whole, address, pages=PAGES, now=0.0),
     ):
         assert len(re.findall(r"word \d+\.", everything)) == 103
         assert "older comment" not in everything
+
+
+def test_who_voted_is_named_and_what_was_answered_is_shown():
+    named = [said(reviewer=f"r{n}", at=NOW + n, name=f"N{n}") for n in range(14)]
+    whole = review(*named, said("no", reviewer="x", at=NOW + 20))
+    tally = read(str(review_html.parts("en", whole)["tally-1"]))
+    assert "14 Yes N0, N1," in tally
+    assert "N11 +2" in tally
+    assert "1 No" in tally
+    replies = (Reply("r1", "c", EVIL, EVIL, NOW, "b"), Reply("r2", "c", "done", "", NOW, None))
+    one = said(comment="dark", resolved_at=NOW, edited_at=NOW, replies=replies)
+    gone = said(reviewer="b", replies=replies[1:])
+    for language, words in (
+        ("en", ("Resolved", "edited", "Review owner", "This comment was deleted")),
+        ("zh", ("已解决", "已编辑", "评审发起人", "此评论已删除")),
+    ):
+        html = str(review_html.parts(language, review(one, gone))["comments-1"])
+        assert [word for word in words if word not in html] == []
+        assert html.count("<time") == 4
+        assert html.count('data-talk="reply"') == 1
+        assert EVIL not in html
+    bare = review_html.offline("en", review(one, gone), address, pages=PAGES, now=0.0)
+    assert "data-talk=" not in bare.partition("<body")[2]
+    assert "Resolved" in bare
 
 
 def test_a_deleted_take_is_a_place_that_says_so():
@@ -389,6 +418,33 @@ async def test_what_is_refused_is_refused_in_words(asked):
         f"/review/{token}/verdict", json=GOOD | {"take": 2}, headers={"Accept-Language": "zh-CN"}
     )
     assert chinese.json()["detail"] == "此评审中没有这条视频。"
+
+
+@pytest.mark.process
+@pytest.mark.anyio
+async def test_what_is_ones_own_is_told_by_the_browsers_token(asked):
+    studio, whole, token, client = asked
+
+    async def send(what, **given):
+        return await client.post(f"/review/{token}/{what}", json={"reviewer": "r" * 24} | given)
+
+    await send("verdict", take=1, verdict="yes", comment="dark")
+    (mine,) = (await send("own")).json()["own"]
+    assert (await send("own", reviewer="b" * 24)).json() == {"own": []}
+    told = await send("reply", comment=mine, text="really", reviewer="b" * 24, name="Bo")
+    assert "really" in told.json()["parts"]["comments-1"]
+    for what in ("edit", "delete"):
+        answer = await send(what, comment=mine, text="forged", reviewer="b" * 24)
+        assert (answer.status_code, "isn't yours" in answer.json()["detail"]) == (400, True)
+    told = await send("name", name="Ann")
+    assert "Ann" in told.json()["parts"]["tally-1"]
+    told = await send("edit", comment=mine, text="bright")
+    assert "bright" in told.json()["parts"]["comments-1"]
+    told = await send("delete", comment=mine)
+    assert "This comment was deleted" in told.json()["parts"]["comments-1"]
+    await studio.reviews.revoke(whole.id, owner="o")
+    for what in ("own", "reply", "edit", "delete", "name"):
+        assert (await send(what, comment=mine, text="x", name="x")).status_code == 404
 
 
 @pytest.mark.process

@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from wan.domain.messages import t
 
         tell("")
-        answer = refusal(t("en", "cli_stopped"), code=FAILED)
+        key = "cli_stopped_jobless" if given[:1] == ["password"] else "cli_stopped"
+        answer = refusal(t("en", key), code=FAILED)
     except OSError as trouble:  # typer had something to print
         return report_lost_output(trouble)
     if isinstance(answer, int):  # after --help
@@ -227,6 +228,17 @@ def evidence(job: opt.Job, *, archive: opt.Archive = None, json: opt.Json = Fals
     from wan.cli import inspect
 
     return inspect.evidence(job, archive)
+
+
+@_command("spending", "", "--csv > spending.csv", "--month 2026-10 --json")
+def spending(*, month: opt.Month = "", csv: opt.Csv = False, json: opt.Json = False) -> Answer:
+    """Show who made what, and what it cost.
+
+    Today and this month, in UTC; or in the month that is named.
+    """
+    from wan.cli.spending import spending
+
+    return spending(month, as_csv=csv)
 
 
 @_command("password", "", "< file")

@@ -164,6 +164,8 @@ Output = Annotated[
 ]
 Response = Annotated[Path | None, _path("Check the JSON of a response instead, or as well.")]
 Limit = Annotated[int, Option(min=0, max=999_999, help="How many at most.")]
+Month = Annotated[str, _text("YYYY-MM", "Another month than this one.")]
+Csv = Annotated[bool, Option("--csv", help="Print every job as CSV.")]
 Archive = Annotated[
     Path | None, _path("Pack it with the video; beside the record by default.", "--zip")
 ]

@@ -16,6 +16,7 @@ from wan.cli.answers import DONE, FAILED, Answer, refusal, tell
 from wan.cli.options import request_values
 from wan.cli.progress import Progress
 from wan.domain import catalog
+from wan.domain.crop import ENLARGED
 from wan.domain.errors import InvalidInput, NotAVideo, SettingsError, StorageUnavailable, WanError
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import UNSENT, Job, JobState
@@ -104,8 +105,10 @@ class _Run:
             connection = settings.connection()
             settings.make_output_dir()
             with inputs.use_work_folder(settings.work_dir):
-                lengths = asyncio.run(inspect_files(request))
-            if not options["yes"] and not _confirm_cost(request, connection, lengths):
+                found = asyncio.run(inspect_files(request))
+            if found.enlarged > ENLARGED:
+                tell(t("en", "enlarged", times=f"{found.enlarged:.1f}"))
+            if not options["yes"] and not _confirm_cost(request, connection, found.lengths):
                 return refusal(str(Message.of("not_agreed")))
         return self._finish(self._make(request, settings, new_take=options["new_take"]))
 
@@ -229,7 +232,8 @@ def _confirm_cost(request: Request, connection: Connection, lengths: list[float 
     """
     where = connection.region or urlsplit(connection.base_url).netloc
     price = _estimate(request, connection, lengths)
-    about = f"{request.model}, {where}, {request.duration} s at {request.size}, {price}"
+    size = request.size.replace("*", "×")
+    about = f"{request.model}, {where}, {request.duration} s at {size}, {price}"
     if not sys.stdin.isatty():
         raise SettingsError(Message.of("not_asked", about=about))
     try:  # who reads the question may have answered before it is waited for
@@ -281,7 +285,7 @@ def _find_fault(job: Job, video: Path | None) -> str:
     measured = (found.width, found.height, found.fps, found.seconds)
     if measured == (job.width, job.height, job.fps, job.duration):
         return ""
-    size, fps, seconds = f"{found.width}x{found.height}", f"{found.fps:g}", f"{found.seconds:.1f}"
+    size, fps, seconds = f"{found.width}×{found.height}", f"{found.fps:g}", f"{found.seconds:.1f}"
     return t("en", "cli_video_differs", size=size, fps=fps, seconds=seconds)
 
 

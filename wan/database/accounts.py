@@ -7,9 +7,10 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from wan.database.columns import Money
 from wan.database.engine import Part, dialect_of, in_thread
 from wan.database.refusals import OverBudget
-from wan.database.schema import ACCOUNTS, UPLOADS, Money
+from wan.database.schema import ACCOUNTS, UPLOADS
 from wan.domain.jobs import Job, Spent
 
 
@@ -168,7 +169,8 @@ def settle(connection: sa.Connection, ended: Job) -> None:
         else ended.amount
     )
     difference = sa.literal(cost - ended.reserved, Money())
-    for row in sorted([ended.account, person_row(ended)]):  # in the order of `lock`
+    persons = [] if ended.counts_for_person is False else [person_row(ended)]
+    for row in sorted([ended.account, *persons]):  # in the order of `lock`
         day = (ACCOUNTS.c.account == row) & (ACCOUNTS.c.budget_day == ended.budget_day)
         connection.execute(
             ACCOUNTS.update()

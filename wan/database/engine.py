@@ -50,13 +50,17 @@ Of = TypeVar("Of", bound="Part")
 
 class Database:
     """The database. url: SQLAlchemy's; SQLite by default, PostgreSQL by `postgresql://`. setting:
-    the name of the setting that chose it.
+    the name of the setting that chose it. shared: whether owners see each other's jobs
+    (`wan.database.owners`).
 
     Raises SettingsError when it cannot be opened, StorageUnavailable when it could be but is busy,
     full or read-only.
     """
 
-    def __init__(self, url: str, *, setting: str = "WAN_DATABASE_URL") -> None:
+    def __init__(
+        self, url: str, *, setting: str = "WAN_DATABASE_URL", shared: bool = False
+    ) -> None:
+        self.shared = shared
         # Of its own, so that renewing a lease never waits behind the work that it is for.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
         self._journal: Journal | None = None

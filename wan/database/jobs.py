@@ -1,15 +1,22 @@
 """The rows of jobs: found, listed, deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from wan.database.engine import Part, in_thread
-from wan.database.reviews import select_judged
-from wan.database.rows import job_of
+from wan.database.owners import seen_by
+from wan.database.rows import insert, job_of
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, PROMPT_FOLDED
+from wan.database.spending import keep_costs
+from wan.database.verdicts import select_commented, select_judged
 from wan.domain import ids
-from wan.domain.jobs import GROUPS, Job, JobPage, JobState
+from wan.domain.jobs import GROUPS, Job, JobFilter, JobPage, JobPlace, JobState
+
+_NEWEST = JOBS.c.created_at.desc(), JOBS.c.id
+
+_project = sa.func.coalesce(JOBS.c.project, "", type_=sa.Text())
 
 
 class Jobs(Part):
@@ -17,8 +24,8 @@ class Jobs(Part):
 
     @in_thread
     def get(self, job_id: str, owner: str) -> Job | None:
-        """Return a job by its id, if it is this owner's."""
-        return self._select_one((JOBS.c.id == job_id) & (JOBS.c.owner == owner))
+        """Return a job by its id, if this owner sees it."""
+        return self._select_one((JOBS.c.id == job_id) & self._seen(owner))
 
     @in_thread
     def get_by_media_token(self, token: str) -> Job | None:
@@ -32,6 +39,14 @@ class Jobs(Part):
             return connection.execute(
                 sa.select(JOBS.c.owner).where(JOBS.c.id == job_id)
             ).scalar_one_or_none()
+
+    @in_thread
+    def add_film(self, film: Job) -> Job:
+        """Write a film, which is whole and waits for nothing. Returns it, or the same one if that
+        was written since this one was begun.
+        """
+        with self._database.writing() as connection:
+            return insert(connection, film)
 
     @in_thread
     def list_brief(self, owner: str, brief_id: str) -> list[Job]:
@@ -107,53 +122,72 @@ class Jobs(Part):
 
     @in_thread
     def list_page(
-        self,
-        owner: str,
-        *,
-        words: Sequence[str],
-        model: str,
-        state: str,
-        verdict: str,
-        until: float | None,
-        offset: int,
-        limit: int,
+        self, owner: str, wanted: JobFilter, *, until: float | None, offset: int, limit: int
     ) -> JobPage:
-        """Return one page of an owner's jobs, as `Library.list_jobs` gives it. words: each must
-        stand in the prompt, casefolded.
-        """
-        mine = JOBS.c.owner == owner
-        wanted = [mine, *(PROMPT_FOLDED.contains(word, autoescape=True) for word in words)]
-        if model:
-            wanted.append(JOBS.c.model == model)
-        if state:
-            wanted.append(JOBS.c.state.in_([one.value for one in sorted(GROUPS[state])]))
-        if verdict:
-            wanted.append(
-                JOBS.c.id.not_in(select_judged(owner))
-                if verdict == "none"
-                else JOBS.c.id.in_(select_judged(owner, verdict))
-            )
+        """Return one page of an owner's jobs, as `Library.list_jobs` gives it."""
+        conditions = self._matching(owner, wanted)
         if until is not None:
-            wanted.append(JOBS.c.created_at <= until)
-        page = (
-            JOBS.select()
-            .where(*wanted)
-            .order_by(JOBS.c.created_at.desc(), JOBS.c.id)
-            .offset(offset)
-            .limit(limit)
-        )
-        matching = sa.select(sa.func.count()).select_from(JOBS).where(*wanted)
+            conditions.append(JOBS.c.created_at <= until)
+        page = JOBS.select().where(*conditions).order_by(*_NEWEST).offset(offset).limit(limit)
+        matching = sa.select(sa.func.count()).select_from(JOBS).where(*conditions)
         of_owner = (
-            sa.select(sa.func.count(), sa.func.count().filter(IS_LIVE))
+            sa.select(
+                sa.func.count(),
+                sa.func.count().filter(IS_LIVE),
+                sa.func.count().filter(JOBS.c.starred),
+            )
             .select_from(JOBS)
-            .where(mine)
+            .where(self._seen(owner))
+        )
+        projects = (
+            sa.select(JOBS.c.project)
+            .where(self._seen(owner), _project != "")
+            .group_by(JOBS.c.project)
+            .order_by(sa.func.max(JOBS.c.created_at).desc(), JOBS.c.project)
         )
         with self._database.reading() as connection:
-            everything, live = connection.execute(of_owner).one()
-            total = connection.execute(matching).scalar_one()
+            everything, live, with_star = connection.execute(of_owner).one()
             return JobPage(
-                [job_of(row) for row in connection.execute(page)], total, everything, live
+                [job_of(row) for row in connection.execute(page)],
+                total=connection.execute(matching).scalar_one(),
+                of_owner=everything,
+                live=live,
+                projects=list(connection.execute(projects).scalars()),
+                starred=with_star,
             )
+
+    @in_thread
+    def find_place(self, owner: str, wanted: JobFilter, job: Job) -> JobPlace:
+        """Return where a job stands among those of an owner that match a filter."""
+        matching = self._matching(owner, wanted)
+        same, earlier = JOBS.c.created_at == job.created_at, JOBS.c.created_at < job.created_at
+        before = (JOBS.c.created_at > job.created_at) | (same & (JOBS.c.id < job.id))
+        after = earlier | (same & (JOBS.c.id > job.id))
+        ids = sa.select(JOBS.c.id).limit(1)
+        previous = ids.where(*matching, before).order_by(JOBS.c.created_at, JOBS.c.id.desc())
+        following = ids.where(*matching, after).order_by(*_NEWEST)
+        count = sa.func.count
+        counts = sa.select(count(), count().filter(before), count().filter(JOBS.c.id == job.id))
+        with self._database.reading() as connection:
+            total, place, there = connection.execute(counts.where(*matching)).one()
+            return JobPlace(
+                connection.execute(previous).scalar() or "",
+                connection.execute(following).scalar() or "",
+                place + 1 if there else 0,
+                total,
+            )
+
+    @in_thread
+    def list_ended(self, owner: str, wanted: JobFilter, limit: int) -> list[tuple[str, bool]]:
+        """Return the jobs of an owner that match a filter and have ended, newest first: each its id
+        and whether it has a video.
+        """
+        columns = sa.select(JOBS.c.id, JOBS.c.video_key != "")
+        ended = (
+            columns.where(*self._matching(owner, wanted), ~IS_LIVE).order_by(*_NEWEST).limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [(job_id, bool(video)) for job_id, video in connection.execute(ended)]
 
     @in_thread
     def list_run_seconds(
@@ -171,6 +205,34 @@ class Jobs(Part):
             )
             .order_by(JOBS.c.ended_at.desc())
             .limit(last)
+        )
+        with self._database.reading() as connection:
+            return [float(seconds) for seconds in connection.execute(spans).scalars()]
+
+    @in_thread
+    def list_brief_seconds(
+        self, backend: str, model: str, duration: int, takes: int, last: int = 20
+    ) -> list[float]:
+        """Return how long the last briefs of so many takes took from the request to the last video,
+        in seconds.
+        """
+        made = (
+            sa.select(JOBS.c.brief_id, JOBS.c.created_at, JOBS.c.ended_at)
+            .where(
+                JOBS.c.backend == backend,
+                JOBS.c.model == model,
+                JOBS.c.state == JobState.SUCCEEDED.value,
+                JOBS.c.retried_from == "",
+                JOBS.c.request["duration"].as_integer() == duration,
+            )
+            .order_by(JOBS.c.ended_at.desc())
+            .limit(last * takes)
+            .subquery()
+        )
+        spans = (
+            sa.select(sa.func.max(made.c.ended_at) - sa.func.min(made.c.created_at))
+            .group_by(made.c.brief_id)
+            .having(sa.func.count() == takes)
         )
         with self._database.reading() as connection:
             return [float(seconds) for seconds in connection.execute(spans).scalars()]
@@ -198,7 +260,7 @@ class Jobs(Part):
         """Give a job's files a new token, so that every link to them that was given away is dead.
         Returns whether there is such a job.
         """
-        mine = (JOBS.c.id == job_id) & (JOBS.c.owner == owner)
+        mine = (JOBS.c.id == job_id) & self._seen(owner)
         with self._database.writing() as connection:
             changed = connection.execute(
                 JOBS.update()
@@ -208,10 +270,22 @@ class Jobs(Part):
             return bool(changed.rowcount)
 
     @in_thread
+    def label(self, job_ids: Sequence[str], owner: str, changes: Mapping[str, Any]) -> None:
+        """Change what an owner says of jobs. changes: `name`, `starred`, `project`."""
+        if "name" in changes:
+            changes = {**changes, "name_folded": changes["name"].casefold()}
+        mine = JOBS.c.id.in_(job_ids) & self._seen(owner)
+        with self._database.writing() as connection:
+            connection.execute(
+                JOBS.update().where(mine).values(**changes, version=JOBS.c.version + 1)
+            )
+
+    @in_thread
     def delete(self, job: Job, now: float) -> bool:
         """Delete a job that has ended. Returns whether there was one."""
         with self._database.writing() as connection:
             mine = (JOBS.c.id == job.id) & (JOBS.c.owner == job.owner) & ~IS_LIVE
+            keep_costs(connection, mine)
             gone = connection.execute(
                 JOBS.delete().where(mine).returning(JOBS.c.account, JOBS.c.task_id)
             ).first()
@@ -227,7 +301,9 @@ class Jobs(Part):
     def forget_ended(self, before: float) -> None:
         """Delete the rows of jobs that ended before a time."""
         with self._database.writing() as connection:
-            connection.execute(JOBS.delete().where(~IS_LIVE, JOBS.c.ended_at < before))
+            ended = ~IS_LIVE & (JOBS.c.ended_at < before)
+            keep_costs(connection, ended)
+            connection.execute(JOBS.delete().where(ended))
 
     @in_thread
     def forget_deleted(self, before: float) -> None:
@@ -241,3 +317,27 @@ class Jobs(Part):
         with self._database.reading() as connection:
             found = connection.execute(JOBS.select().where(where)).first()
         return None if found is None else job_of(found)
+
+    def _matching(self, owner: str, wanted: JobFilter) -> list[sa.ColumnElement[bool]]:
+        """The conditions for the jobs of an owner that match a filter."""
+        conditions = [self._seen(owner)]
+        for word in wanted.words:
+            written = (PROMPT_FOLDED, JOBS.c.name_folded)
+            said = [text.contains(word, autoescape=True) for text in written]
+            conditions.append(sa.or_(*said, JOBS.c.id.in_(select_commented(owner, word))))
+        if wanted.model:
+            conditions.append(JOBS.c.model == wanted.model)
+        if wanted.state:
+            conditions.append(JOBS.c.state.in_([one.value for one in sorted(GROUPS[wanted.state])]))
+        if wanted.verdict == "none":
+            conditions.append(JOBS.c.id.not_in(select_judged(owner)))
+        elif wanted.verdict:
+            conditions.append(JOBS.c.id.in_(select_judged(owner, wanted.verdict)))
+        if wanted.project is not None:
+            conditions.append(_project == wanted.project)
+        if wanted.starred:
+            conditions.append(JOBS.c.starred)
+        return conditions
+
+    def _seen(self, owner: str) -> sa.ColumnElement[bool]:
+        return seen_by(owner, shared=self._database.shared)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from wan.database.accounts import lock, reserve
 from wan.database.engine import Part, in_thread
 from wan.database.refusals import TooManyJobs, TooManyJobsOfAddress
-from wan.database.rows import insert, job_of, write
+from wan.database.rows import insert, job_of, number, write
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, UNSENT_STATES
 from wan.domain.jobs import LIVE, TRANSITIONS, Job, JobState, Spent
 from wan.domain.line import MEMORY, Turn, order_by_turn
@@ -37,6 +37,7 @@ class Queue(Part):
     ) -> list[Job]:
         """Write new jobs of one owner and account, all or none; or give back the live one of the
         same owner, account and cache key: then it is joined, is not counted, and reserves nothing.
+        A number that another take of the brief has already becomes the next one.
 
         budget: what may be spent of the account in the jobs' day; per_person: by their owner; what
         they reserve is taken from both in the same transaction. at_once: how many jobs of the owner
@@ -50,11 +51,16 @@ class Queue(Part):
                 for name in sorted(
                     {jobs[0].owner, jobs[0].address or jobs[0].owner}
                 ):  # always in one order
-                    connection.execute(
-                        sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(name)))
-                    )
-            added = [insert(connection, job) for job in jobs]
-            new = [job for job, kept in zip(jobs, added, strict=True) if kept is job]
+                    _take_turn(connection, name)
+            if connection.dialect.name == "postgresql":  # else two would get the same number
+                for brief_id in sorted({job.brief_id for job in jobs}):
+                    _take_turn(connection, brief_id)
+            added, new = [], []
+            for job in jobs:
+                row = number(connection, job)
+                added.append(insert(connection, row))
+                if added[-1] is row:
+                    new.append(row)
             if new and at_once is not None:
                 _refuse_many(connection, new, at_once)
             # after every insert: whoever waits for another's row holds no account
@@ -328,6 +334,11 @@ def _may_be_claimed(unsent: Collection[str] | None) -> sa.ColumnElement[bool]:
     return (
         sa.true() if unsent is None else JOBS.c.state.not_in(UNSENT_STATES) | JOBS.c.id.in_(unsent)
     )
+
+
+def _take_turn(connection: sa.Connection, name: str) -> None:
+    """Wait until no other transaction has this name, and have it until this one ends."""
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(name))))
 
 
 def _refuse_many(connection: sa.Connection, new: Sequence[Job], at_once: int) -> None:

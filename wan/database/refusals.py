@@ -46,6 +46,16 @@ class TooManyReviews(Refusal):
 
 
 @dataclass(eq=False)
+class TooManyTakes(Refusal):
+    """A review would have more takes than allowed."""
+
+    limit: int
+    there: int
+    """How many it has."""
+    new: int
+
+
+@dataclass(eq=False)
 class ReviewFull(Refusal):
     """A review takes no more verdicts."""
 
@@ -55,6 +65,13 @@ class ReviewFull(Refusal):
 @dataclass(eq=False)
 class NetworkFull(Refusal):
     """A review takes no more verdicts from a network."""
+
+
+@dataclass(eq=False)
+class TooManyReplies(Refusal):
+    """A comment has as many replies as allowed."""
+
+    limit: int
 
 
 @dataclass(eq=False)

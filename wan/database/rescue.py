@@ -98,6 +98,7 @@ def _merge_rows(connection: sqlite3.Connection) -> int:
         "verdicts",
         "uploads",
         "deleted_tasks",
+        "deleted_costs",
         "accounts",
     ):
         _insert(connection, table)

@@ -9,21 +9,23 @@ from typing import Any
 import sqlalchemy as sa
 
 from wan.database.engine import Part, in_thread
-from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyReviews
+from wan.database.owners import is_seen_by, seen_by
+from wan.database.refusals import TooManyReviews, TooManyTakes
 from wan.database.rows import job_of
-from wan.database.schema import JOBS, REVIEW_TAKES, REVIEWS, VERDICTS
-from wan.domain.errors import ReviewNotFound
-from wan.domain.jobs import Job
-from wan.domain.plain_text import clean, clean_line
-from wan.domain.reviews import (
-    COMMENTS_LIMIT,
-    REVIEWS_LIMIT,
-    VERDICTS_LIMIT,
-    Review,
-    Take,
-    Verdict,
-    hash_link,
+from wan.database.schema import JOBS, REPLIES, REVIEW_TAKES, REVIEWS, VERDICTS
+from wan.database.verdicts import (
+    count_change,
+    count_people,
+    is_open,
+    place_of,
+    require_place,
+    require_voice,
+    select_verdicts,
 )
+from wan.domain.errors import ReviewNotFound
+from wan.domain.jobs import Job, label_takes
+from wan.domain.plain_text import clean, clean_line
+from wan.domain.reviews import REVIEWS_LIMIT, TAKES_LIMIT, Review, Take, Verdict, hash_link
 
 
 class Reviews(Part):
@@ -43,7 +45,12 @@ class Reviews(Part):
         }
         row["with_settings"] = review.with_settings
         takes = [
-            {"review_id": review.id, "job_id": take.job_id, "position": take.number}
+            {
+                "review_id": review.id,
+                "job_id": take.job_id,
+                "position": take.number,
+                "label": take.label,
+            }
             for take in review.takes
         ]
         with self._database.writing() as connection:
@@ -57,6 +64,38 @@ class Reviews(Part):
             }
             connection.execute(REVIEWS.insert().values(**row, **link))
             connection.execute(REVIEW_TAKES.insert().values(takes))
+
+    @in_thread
+    def add_takes(self, review_id: str, owner: str, jobs: Sequence[Job], now: float) -> int:
+        """Put takes behind those of an owner's open review, each once. Returns how many are new.
+        Raises ReviewNotFound, and TooManyTakes where they are more than allowed.
+        """
+        mine = (REVIEWS.c.id == review_id) & (REVIEWS.c.owner == owner) & is_open(now)
+        held = sa.select(REVIEWS.c.id).where(mine).with_for_update()
+        places = REVIEW_TAKES.select().where(REVIEW_TAKES.c.review_id == review_id)
+        with self._database.writing() as connection:
+            if connection.execute(held).first() is None:
+                raise ReviewNotFound
+            there = {row.job_id: row for row in connection.execute(places)}
+            new = list({job.id: job for job in jobs if job.id not in there}.values())
+            if len(there) + len(new) > TAKES_LIMIT:
+                raise TooManyTakes(limit=TAKES_LIMIT, there=len(there), new=len(new))
+            last = max((row.position for row in there.values()), default=0)
+            labels = label_takes(new, [row.label or str(row.position) for row in there.values()])
+            takes = [
+                {
+                    "review_id": review_id,
+                    "job_id": job.id,
+                    "position": position,
+                    "label": label,
+                    "added_at": now,
+                }
+                for position, (job, label) in enumerate(zip(new, labels, strict=True), last + 1)
+            ]
+            if takes:
+                connection.execute(REVIEW_TAKES.insert().values(takes))
+                count_change(connection, review_id)
+        return len(new)
 
     @in_thread
     def get(self, review_id: str, owner: str) -> Review | None:
@@ -84,12 +123,14 @@ class Reviews(Part):
         """Return a text that changes whenever anything that a review shows does; None for a link
         that is not open.
 
-        Every viewer asks every few seconds, so no words are read. Rows only come, or take the place
-        of another; and as another process's clock may be behind, the newest one does not tell of
-        every such exchange, but the sum does. Takes only go.
+        Every viewer asks every few seconds, so no words are read. Verdicts only come, or take the
+        place of another; and as another process's clock may be behind, the newest one does not tell
+        of every such exchange, but the sum does. Jobs only go, or get another name. All else is
+        counted.
         """
-        opened = sa.select(REVIEWS.c.id, REVIEWS.c.owner, REVIEWS.c.created_at).where(
-            REVIEWS.c.link_hash == self._hash_link(token), _is_open(now)
+        known = (REVIEWS.c.id, REVIEWS.c.owner, REVIEWS.c.created_at, REVIEWS.c.changes)
+        opened = sa.select(*known).where(
+            REVIEWS.c.link_hash == self._hash_link(token), is_open(now)
         )
         with self._database.reading() as connection:
             review = connection.execute(opened).first()
@@ -104,14 +145,16 @@ class Reviews(Part):
             ).where(VERDICTS.c.review_id == review.id)
             there = (
                 (REVIEW_TAKES.c.review_id == review.id)
-                & (JOBS.c.owner == review.owner)
+                & seen_by(review.owner, shared=self._database.shared)
                 & (JOBS.c.video_key != "")
             )
-            shown = sa.select(sa.func.count()).select_from(takes).where(there)
+            shown = sa.select(sa.func.count(), sa.func.sum(JOBS.c.version))
+            shown = shown.select_from(takes).where(there)
             parts = (
                 review.id,
+                review.changes,
                 *connection.execute(said).one(),
-                connection.execute(shown).scalar_one(),
+                *connection.execute(shown).one(),
             )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
 
@@ -128,16 +171,14 @@ class Reviews(Part):
         theirs = JOBS.join(REVIEW_TAKES, REVIEW_TAKES.c.job_id == JOBS.c.id).join(
             REVIEWS, REVIEWS.c.id == REVIEW_TAKES.c.review_id
         )
-        same = (
-            (REVIEWS.c.link_hash == self._hash_link(token))
-            & (REVIEW_TAKES.c.position == number)
-            & (JOBS.c.owner == REVIEWS.c.owner)
-        )
+        same = (REVIEWS.c.link_hash == self._hash_link(token)) & (REVIEW_TAKES.c.position == number)
         with self._database.reading() as connection:
             found = connection.execute(
-                sa.select(JOBS).select_from(theirs).where(same, _is_open(now))
+                sa.select(JOBS, REVIEWS.c.owner.label("reviewed_by"))
+                .select_from(theirs)
+                .where(same, is_open(now))
             ).first()
-        return None if found is None else job_of(found)
+        return None if found is None else self._if_seen(found.reviewed_by, job_of(found))
 
     @in_thread
     def shows_settings(self, token: str) -> bool:
@@ -159,33 +200,32 @@ class Reviews(Part):
         ReviewNotFound where the review has been closed since, ReviewFull where it takes no more,
         TooManyComments and NetworkFull where it has enough of this person or this network.
         """
-        place = (
-            self._database.seal.hash("place", f"{verdict.review_id}\n{network}")[:32]
-            if network
-            else None
-        )
+        place = place_of(self._database.seal, verdict.review_id, network)
         ours = VERDICTS.c.review_id == verdict.review_id
         same = (
             ours & (VERDICTS.c.job_id == verdict.job_id) & (VERDICTS.c.reviewer == verdict.reviewer)
         )
+        # What has replies stays, though its comment was deleted.
+        answered = sa.select(REPLIES.c.comment_id).where(REPLIES.c.review_id == verdict.review_id)
+        replaced = VERDICTS.delete().where(
+            same, VERDICTS.c.comment == "", VERDICTS.c.id.not_in(answered)
+        )
         held = (
             sa.select(REVIEWS.c.id)
-            .where(REVIEWS.c.id == verdict.review_id, _is_open(verdict.created_at))
+            .where(REVIEWS.c.id == verdict.review_id, is_open(verdict.created_at))
             .with_for_update()
         )
         with self._database.writing() as connection:
             if connection.execute(held).first() is None:
                 raise ReviewNotFound
-            if not connection.execute(
-                VERDICTS.delete().where(same, VERDICTS.c.comment == "")
-            ).rowcount:
-                _require_place(connection, verdict.review_id, place)
-            commented = sa.select(sa.func.count()).where(
-                ours, VERDICTS.c.reviewer == verdict.reviewer, VERDICTS.c.comment != ""
-            )
-            if verdict.comment and connection.execute(commented).scalar_one() >= COMMENTS_LIMIT:
-                raise TooManyComments(limit=COMMENTS_LIMIT)
-            connection.execute(VERDICTS.insert().values(**asdict(verdict), place=place))
+            if not connection.execute(replaced).rowcount:
+                require_place(connection, verdict.review_id, place)
+            if verdict.comment:
+                require_voice(connection, verdict.review_id, verdict.reviewer)
+            folded = verdict.comment.casefold()
+            row = asdict(verdict) | {"place": place, "comment_folded": folded}
+            del row["replies"]
+            connection.execute(VERDICTS.insert().values(row))
 
     @in_thread
     def revoke(self, review_id: str, owner: str, now: float) -> bool:
@@ -217,7 +257,7 @@ class Reviews(Part):
                 is None
             ):
                 return False
-            for table in (VERDICTS, REVIEW_TAKES):
+            for table in (REPLIES, VERDICTS, REVIEW_TAKES):
                 connection.execute(table.delete().where(table.c.review_id == review_id))
             connection.execute(REVIEWS.delete().where(mine))
         return True
@@ -243,18 +283,25 @@ class Reviews(Part):
             )
             jobs = {row.id: job_of(row) for row in connection.execute(shown)}
             people, said = (
-                _count_people(connection, ids),
-                _select_verdicts(connection, ids if heard is None else heard),
+                count_people(connection, ids),
+                select_verdicts(connection, ids if heard is None else heard),
             )
         shown_in: dict[str, list[Take]] = defaultdict(list)
         owners = {row.id: row.owner for row in rows}
         for take in takes:
             job, verdicts = (
-                _if_owned(owners[take.review_id], jobs.get(take.job_id)),
+                self._if_seen(owners[take.review_id], jobs.get(take.job_id)),
                 tuple(said[take.review_id, take.job_id]),
             )
             shown_in[take.review_id].append(
-                Take(number=take.position, job_id=take.job_id, job=job, verdicts=verdicts)
+                Take(
+                    take.position,
+                    take.job_id,
+                    job,
+                    verdicts,
+                    label=take.label or "",
+                    added_at=take.added_at,
+                )
             )
         known = [_review_of(row) for row in rows]
         return [
@@ -262,91 +309,21 @@ class Reviews(Part):
             for one in known
         ]
 
+    def _if_seen(self, owner: str, job: Job | None) -> Job | None:
+        shared = self._database.shared
+        return job if job is not None and is_seen_by(owner, job, shared=shared) else None
+
     def _hash_link(self, token: str) -> str:
         """Return the hash by which a review is found whose link ends with this token."""
         return self._database.seal.hash("link", hash_link(token))
 
 
-def select_judged(owner: str, verdict: str = "") -> sa.Select[tuple[str]]:
-    """Select the ids of an owner's jobs of which somebody's latest verdict in a review is this one;
-    of all that have a verdict, where none is named.
-    """
-    theirs = VERDICTS.c.review_id.in_(sa.select(REVIEWS.c.id).where(REVIEWS.c.owner == owner))
-    each = [VERDICTS.c.review_id, VERDICTS.c.job_id, VERDICTS.c.reviewer]
-    place = (
-        sa.func.row_number()
-        .over(partition_by=each, order_by=[VERDICTS.c.created_at.desc(), VERDICTS.c.id])
-        .label("place")
-    )
-    said = sa.select(VERDICTS.c.job_id, VERDICTS.c.verdict, place).where(theirs).subquery()
-    return sa.select(said.c.job_id).where(
-        said.c.place == 1, *([said.c.verdict == verdict] if verdict else [])
-    )
-
-
-def _is_open(now: float) -> sa.ColumnElement[bool]:
-    return REVIEWS.c.revoked_at.is_(None) & (
-        REVIEWS.c.expires_at.is_(None) | (REVIEWS.c.expires_at > now)
-    )
-
-
-def _count_people(connection: sa.Connection, review_ids: Sequence[str]) -> dict[str, int]:
-    """Return how many different people have given a verdict in each review."""
-    people = sa.func.count(VERDICTS.c.reviewer.distinct()).label("people")
-    counted = (
-        sa.select(VERDICTS.c.review_id, people)
-        .where(VERDICTS.c.review_id.in_(review_ids))
-        .group_by(VERDICTS.c.review_id)
-    )
-    return {row.review_id: row.people for row in connection.execute(counted)}
-
-
-def _select_verdicts(
-    connection: sa.Connection, review_ids: Sequence[str]
-) -> dict[tuple[str, str], list[Verdict]]:
-    """Return the verdicts of reviews, by review and job, oldest first."""
-    oldest = (
-        VERDICTS.select()
-        .where(VERDICTS.c.review_id.in_(review_ids))
-        .order_by(VERDICTS.c.created_at, VERDICTS.c.id)
-    )
-    said: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
-    for row in connection.execute(oldest):
-        words = {
-            "comment": clean(row.comment),
-            "name": clean_line(row.name),
-        }  # old rows are as they were given
-        known = {name: value for name, value in row._mapping.items() if name != "place"}
-        said[row.review_id, row.job_id].append(Verdict(**known | words))
-    return said
-
-
-def _require_place(connection: sa.Connection, review_id: str, place: str | None) -> None:
-    """Raise ReviewFull where a review takes no more, NetworkFull where it takes no more from one
-    network.
-
-    A network gets half of what the others have left, so that something is always kept for the next
-    one: tokens cost nothing.
-    """
-    theirs = sa.func.count().filter(VERDICTS.c.place == place)
-    total, own = connection.execute(
-        sa.select(sa.func.count(), theirs).where(VERDICTS.c.review_id == review_id)
-    ).one()
-    if total >= VERDICTS_LIMIT:
-        raise ReviewFull(limit=VERDICTS_LIMIT)
-    if place is not None and own >= (VERDICTS_LIMIT - (total - own)) / 2:
-        raise NetworkFull()
-
-
 def _review_of(row: Any) -> dict[str, Any]:
     """Return what a row says of a review itself."""
-    values = {name: value for name, value in row._mapping.items() if name != "link_hash"}
+    hidden = ("link_hash", "changes")
+    values = {name: value for name, value in row._mapping.items() if name not in hidden}
     return values | {
         "title": clean_line(row.title),
         "note": clean(row.note),
         "with_settings": bool(row.with_settings),
     }
-
-
-def _if_owned(owner: str, job: Job | None) -> Job | None:
-    return job if job is not None and job.owner == owner else None

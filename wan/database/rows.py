@@ -1,6 +1,6 @@
 """A job's row: how it is written, and read."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,10 @@ from wan.domain.plain_text import clean
 _BOOKKEEPING = frozenset(
     {"due_at", "attempts", "not_ours", "first_absent_at"}
 )  # of no interest to a viewer
+
+_HOLDS_ITS_NUMBER = frozenset(state.value for state in LIVE | {JobState.SUCCEEDED})
+_UNSET: dict[str, Any] = {"take": 1, "name": "", "starred": False, "project": ""}
+"""What stands for an empty column, as an earlier version writes it."""
 
 
 def write(
@@ -52,6 +56,20 @@ def write(
     if state not in LIVE:
         settle(connection, job_of(written))
     return job_of(written)
+
+
+def number(connection: sa.Connection, job: Job) -> Job:
+    """Return a new job with its number among the takes of its brief: the one that it has, unless
+    another take on its way or with a video has that, or it is 0; else the next.
+    """
+    brief = sa.select(JOBS.c.take, JOBS.c.state).where(
+        JOBS.c.owner == job.owner, JOBS.c.brief_id == job.brief_id
+    )
+    takes = connection.execute(brief).all()
+    held = {0, *(take for take, state in takes if state in _HOLDS_ITS_NUMBER)}
+    if job.take not in held:
+        return job
+    return replace(job, take=max((take or 1 for take, _ in takes), default=0) + 1)
 
 
 def insert(connection: sa.Connection, job: Job) -> Job:
@@ -104,7 +122,9 @@ def job_of(row: Any) -> Job:
     """Return the job that a row is."""
     values = {column.key: row._mapping[column] for column in JOBS.c}
     said = values.pop("said")
-    values.pop("prompt_folded")
+    for folded in ("prompt_folded", "name_folded"):
+        values.pop(folded)
+    values |= {key: unset for key, unset in _UNSET.items() if values[key] is None}
     values["request"] = {
         name: clean(value) if isinstance(value, str) else value
         for name, value in values["request"].items()

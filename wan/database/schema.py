@@ -6,9 +6,6 @@ is not fenced is the task id of a paid request.
 """
 
 import secrets
-from dataclasses import asdict
-from decimal import Decimal
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import (
@@ -25,11 +22,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.types import JSON, TypeDecorator
+from sqlalchemy.types import JSON
 
+from wan.database.columns import Messages, Money, References
 from wan.domain.ids import Seal
-from wan.domain.jobs import LIVE, UNSENT, Reference
-from wan.domain.messages import Message
+from wan.domain.jobs import LIVE, UNSENT
 
 _SCHEMA_LOCK = 0x57414E  # any number that nothing else on the database takes
 _TURN_LIMIT = "60s"  # a second for each of many that start at once on a busy machine
@@ -37,45 +34,14 @@ _SEAL = "seal"  # under which its key is kept
 # characters of a hash without the key, as earlier versions wrote them; one with it has
 # `Seal.LENGTH`
 _PLAIN = 64
-
-
-class Money(TypeDecorator[Decimal]):
-    """An amount as whole millionths, so that every database adds it up exactly."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> int | None:
-        return None if value is None else int(value.scaleb(6).to_integral_value())
-
-    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value).scaleb(-6)
-
-
-class Messages(TypeDecorator[list[Message]]):
-    """Messages as JSON: they are put into words when they are read."""
-
-    impl = JSON
-    cache_ok = True
-
-    def process_bind_param(self, value: list[Message] | None, dialect: sa.Dialect) -> Any:
-        return [one.model_dump() for one in value or []]
-
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> list[Message]:
-        return [Message(**one) for one in value or []]
-
-
-class References(TypeDecorator[list[Reference]]):
-    """References as JSON."""
-
-    impl = JSON
-    cache_ok = True
-
-    def process_bind_param(self, value: list[Reference] | None, dialect: sa.Dialect) -> Any:
-        return [asdict(one) for one in value or []]
-
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> list[Reference]:
-        return [Reference(**one) for one in value or []]
+# What an earlier version has written has no number among the takes of its brief: it gets the next.
+_NUMBER = """
+UPDATE jobs SET take = numbered.take FROM (
+    SELECT id, coalesce(max(take) OVER (PARTITION BY owner, brief_id), 0) + row_number() OVER (
+        PARTITION BY owner, brief_id, take IS NULL ORDER BY created_at, id
+    ) AS take FROM jobs
+) AS numbered WHERE numbered.id = jobs.id AND jobs.take IS NULL
+"""
 
 
 METADATA = MetaData()
@@ -100,6 +66,7 @@ JOBS = Table(
     Column("cache_key", String(64), nullable=False),
     Column("nonce", String(32), nullable=False),
     Column("brief_id", String(32), nullable=False),
+    Column("take", Integer),
     Column("retried_from", String(32), nullable=False),
     Column("cancel_wanted", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -131,10 +98,16 @@ JOBS = Table(
     Column("currency", String(3), nullable=False),
     Column("reserved", Money),
     Column("budget_day", String(10), nullable=False),
+    Column("counts_for_person", Boolean),
     Column("address", String(64)),  # a keyed hash; who has none counts by their owner
     Column(
         "prompt_folded", Text
     ),  # what a search looks through: SQLite itself folds no letters but those of English
+    # What its owner calls it, whether they have starred it, and where they keep it.
+    Column("name", Text),
+    Column("name_folded", Text),  # as `prompt_folded`
+    Column("starred", Boolean),
+    Column("project", Text),
 )
 # A row of an earlier version has no folded prompt.
 PROMPT_FOLDED = sa.func.coalesce(
@@ -144,6 +117,7 @@ UNSENT_STATES = [state.value for state in sorted(UNSENT)]
 IS_LIVE = JOBS.c.state.in_([state.value for state in sorted(LIVE)])
 Index("jobs_due", JOBS.c.due_at)
 Index("jobs_of_owner", JOBS.c.owner, JOBS.c.created_at)
+Index("jobs_of_brief", JOBS.c.owner, JOBS.c.brief_id, JOBS.c.take)
 Index("jobs_of_address", JOBS.c.address, JOBS.c.state)
 Index("jobs_begun", JOBS.c.account, JOBS.c.model, JOBS.c.started_at)
 Index("jobs_of_account", JOBS.c.account, JOBS.c.model, JOBS.c.state)
@@ -199,6 +173,18 @@ DELETED_TASKS = Table(
     Column("deleted_at", Float(53), nullable=False),
 )
 
+# What jobs cost that were deleted: nothing else of them is kept.
+DELETED_COSTS = Table(
+    "deleted_costs",
+    METADATA,
+    *(Column(name, JOBS.c[name].type, nullable=False) for name in ("owner", "account", "model")),
+    *(Column(name, JOBS.c[name].type, nullable=False) for name in ("state", "spent", "currency")),
+    Column("id", String(32), primary_key=True),
+    Column("created_at", Float(53), nullable=False, index=True),
+    Column("amount", Money),
+    Column("seconds", Float(53)),
+)
+
 REVIEWS = Table(
     "reviews",
     METADATA,
@@ -212,16 +198,13 @@ REVIEWS = Table(
     Column("revoked_at", Float(53)),
     Column(
         "with_settings",
-        Boolean,
-        # whether reviewers see and get what the takes were made with; empty, as in older rows, for
-        # no
+        Boolean,  # whether reviewers see and get what takes were made with; older rows: no
     ),
     Column(
         "link_token",
-        String(64),
-        # kept while the link is open, so that its owner can show it again; it opens no more than
-        # `media_token` does
+        String(64),  # while it is open, for its owner to show; opens no more than `media_token`
     ),
+    Column("changes", Integer),  # counts what viewers see of it; empty in older rows
 )
 REVIEW_TAKES = Table(
     "review_takes",
@@ -229,6 +212,8 @@ REVIEW_TAKES = Table(
     Column("review_id", ForeignKey("reviews.id"), primary_key=True),
     Column("job_id", String(32), primary_key=True),
     Column("position", Integer, nullable=False),
+    Column("label", String(8)),  # its number as reviewers read it; in older rows its position
+    Column("added_at", Float(53)),  # empty for the takes that a review was made of
     UniqueConstraint("review_id", "position"),
 )
 VERDICTS = Table(
@@ -244,6 +229,29 @@ VERDICTS = Table(
     Column("created_at", Float(53), nullable=False),
     Column("reviewer", String(32)),
     Column("place", String(32)),  # tells networks apart within a review; empty in older rows
+    # What a search looks through, as the prompts of jobs are; emptied by every change that writes
+    # no other, so that nobody finds what a comment does not say any more.
+    Column("comment_folded", Text, onupdate=sa.null()),
+    Column("edited_at", Float(53)),
+    Column("resolved_at", Float(53)),
+)
+# A row of an earlier version, or one that was changed, has no folded comment.
+COMMENT_FOLDED = sa.func.coalesce(
+    VERDICTS.c.comment_folded, sa.func.lower(VERDICTS.c.comment), type_=Text()
+)
+REPLIES = Table(
+    "replies",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    # An earlier version that deletes a review beside us knows nothing of its replies.
+    Column("review_id", ForeignKey("reviews.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("comment_id", String(32), nullable=False),  # the verdict whose comment it answers
+    Column("text", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("edited_at", Float(53)),
+    Column("reviewer", String(32)),  # empty for the review's owner
+    Column("place", String(32)),
 )
 # What every process on this database must have the same, and makes only once.
 KEYS = Table(
@@ -264,6 +272,7 @@ def create(connection: sa.Connection) -> Seal:
     _add_missing_columns(connection)
     seal = Seal(_load_key(connection))
     _seal_rows(connection, seal)
+    _number_takes(connection)
     _refuse_older_versions(connection)
     return seal
 
@@ -334,6 +343,15 @@ def _seal_rows(connection: sa.Connection, seal: Seal) -> None:
 
 def _is_plain(column: Column[str]) -> sa.ColumnElement[bool]:
     return sa.func.length(column) == _PLAIN
+
+
+def _number_takes(connection: sa.Connection) -> None:
+    """Number the takes of each brief that have no number, in the order in which they were asked
+    for.
+    """
+    without = sa.select(JOBS.c.id).where(JOBS.c.take.is_(None)).limit(1)
+    if connection.execute(without).first() is not None:
+        connection.exec_driver_sql(_NUMBER)
 
 
 def _refuse_older_versions(connection: sa.Connection) -> None:

@@ -18,9 +18,13 @@ from urllib.parse import urlsplit
 ModelName = Literal["wan2.6-i2v-flash", "wan2.6-r2v-flash", "wan2.6-r2v"]
 Region = Literal["cn-beijing", "ap-southeast-1"]
 Tier = Literal["720P", "1080P"]
+Fit = Literal["crop", "pad"]
+"""How a picture of another shape comes to a size."""
 
 IMAGE_TO_VIDEO: ModelName = "wan2.6-i2v-flash"
 REFERENCE_TO_VIDEO: ModelName = "wan2.6-r2v-flash"
+FILM = "film"
+"""What stands in place of a model where finished videos were joined to one."""
 
 PROMPT_LIMIT = 1500  # characters (S1, S3); the service cuts longer ones silently
 NEGATIVE_PROMPT_LIMIT = 500  # characters (S1, S3)
@@ -54,7 +58,18 @@ SIZES: dict[str, Tier] = {  # S3; `W*H` in px
     "1632*1248": "1080P",
     "1248*1632": "1080P",
 }
+TIERS: tuple[Tier, ...] = ("720P", "1080P")
 TIER_PIXELS = {"720P": 1280 * 720, "1080P": 1920 * 1080}  # pixels in a frame of a tier (S1)
+DEFAULT_SIZE = "1280*720"
+ORIGINAL = "original"  # the shape of a picture that keeps its own
+SHAPES: dict[str, dict[Tier, str]] = {  # sizes by the shape that people know them by, and tier
+    "16:9": {"720P": "1280*720", "1080P": "1920*1080"},
+    "9:16": {"720P": "720*1280", "1080P": "1080*1920"},
+    "1:1": {"720P": "960*960", "1080P": "1440*1440"},
+    "4:3": {"720P": "1088*832", "1080P": "1632*1248"},
+    "3:4": {"720P": "832*1088", "1080P": "1248*1632"},
+    ORIGINAL: {"720P": "720P", "1080P": "1080P"},
+}
 
 # Billed seconds of each reference video at most, by the number of references with pictures (S10).
 INPUT_CAPS = {
@@ -122,7 +137,7 @@ class Model:
     rates: dict[tuple[str, bool], Rates]
     """Price per second by region and sound."""
     default_duration: int = 5
-    default_size: str = "1280*720"
+    default_size: str = DEFAULT_SIZE
     max_references: int = 0
     max_videos: int = 0
     max_images: int = 1
@@ -209,6 +224,11 @@ def format_money(amount: Decimal, currency: str) -> str:
 def tier_of(size: str) -> Tier:
     """Return the resolution tier of a size: one of the ten `W*H`, "720P" or "1080P"."""
     return SIZES.get(size, "1080P" if size == "1080P" else "720P")
+
+
+def shape_of(size: str) -> str:
+    """Return the shape of a size: one of `SHAPES`."""
+    return next(shape for shape, sizes in SHAPES.items() if size in sizes.values())
 
 
 def parse_size(size: str) -> tuple[int, int]:

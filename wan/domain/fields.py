@@ -12,6 +12,7 @@ from typing import Literal
 
 from wan.domain import catalog
 from wan.domain.catalog import IMAGE_TO_VIDEO, MODELS, REFERENCE_TO_VIDEO
+from wan.domain.crop import ZOOMS, Crop
 
 Makes = Literal["image", "reference"]
 """What a request makes its video from."""
@@ -31,7 +32,7 @@ class RequestField:
     """What it is, for programs and the command line."""
     only: Makes | None = None
     """The one kind of request that this row is for."""
-    default: str | int | bool | None = None
+    default: str | float | bool | None = None
     choices: Mapping[str, str] = field(default_factory=dict)
     """The texts that it may hold, each with the key of its label; "" where it has none."""
     unit: str = ""
@@ -46,6 +47,10 @@ class RequestField:
     """Key of the text in its empty control."""
     folded: bool = True
     """Whether the form makes its control from this row, under "More"; else the tab makes one."""
+    by_prompt: bool = False
+    """Whether the form makes its control from this row, under the prompt."""
+    note: str = ""
+    """Key of the sentence that its control has below it, on what it means."""
     compared: bool = True
     """Whether a comparison shows it."""
     option: bool = True
@@ -161,6 +166,42 @@ FIELDS = (  # in the order of the page
         folded=False,
     ),
     RequestField(
+        name="crop_x",
+        about="Where a crop is taken from: 0 at the left edge of the image, 1 at the right.",
+        only="image",
+        default=Crop().x,
+        unit="number",
+        refusal="number_range",
+        folded=False,
+    ),
+    RequestField(
+        name="crop_y",
+        about="Where a crop is taken from: 0 at the top of the image, 1 at the bottom. The default "
+        "is a little above the middle, where faces are.",
+        only="image",
+        default=Crop().y,
+        unit="number",
+        refusal="number_range",
+        folded=False,
+    ),
+    RequestField(
+        name="zoom",
+        about=f"How much closer a crop is than the largest that fits, {ZOOMS[0]} to {ZOOMS[1]}.",
+        only="image",
+        default=Crop().zoom,
+        unit="number",
+        refusal="number_range",
+        folded=False,
+    ),
+    RequestField(
+        name="pad_color",
+        about="The colour of padded bars, #RRGGBB. Left out: a blurred copy of the image.",
+        only="image",
+        default="",
+        refusal="color_unknown",
+        folded=False,
+    ),
+    RequestField(
         name="motion_strength",
         label="motion",
         about="0 (almost still) to 1 (very strong), put into words in the prompt that is sent.",
@@ -199,9 +240,12 @@ FIELDS = (  # in the order of the page
     ),
     RequestField(
         name="prompt_extend",
-        about="Whether the service may enhance the prompt.",
+        about="Whether the service rewrites the prompt in more detail before it generates.",
         only="image",
         default=True,
+        folded=False,
+        by_prompt=True,
+        note="prompt_extend_note",
         option=False,
     ),
     RequestField(

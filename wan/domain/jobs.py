@@ -1,11 +1,13 @@
 """A job, one paid run from the click to the stored video: its states and their transitions."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from string import ascii_uppercase
 from typing import Any
 
-from wan.domain.catalog import Price
+from wan.domain.catalog import FILM, Price
 from wan.domain.messages import Message
 
 
@@ -49,6 +51,8 @@ GROUPS = {
     "cancelled": frozenset({_S.CANCELLED}),
 }
 """States by the names that the library's filter has for them."""
+NAME_LIMIT = 80  # characters of a take's name
+PROJECT_LIMIT = 60  # characters of a project's
 CANCEL_IS_FREE = UNSENT | {_S.PENDING}  # the service cancels what is PENDING (S6, 2026-03-15)
 
 
@@ -68,6 +72,8 @@ class Reference:
     """"image", "video" or "audio"."""
     url: str = ""
     """http(s) URL, where one was given instead of a file; then everything below is empty."""
+    name: str = ""
+    """What the file was called, for its owner; "" where nobody knows."""
     sha256: str = ""
     """Of the bytes as they were given."""
     key: str = ""
@@ -111,6 +117,14 @@ class Job:
     """Set for a forced new take."""
     brief_id: str
     """Shared by the takes of one brief."""
+    take: int = 1
+    """Its number among them, from 1, which it keeps. Of a new row: the wanted one; 0 for the next.
+    """
+    name: str = ""
+    """What its owner calls it; with the number, all that others are shown of this."""
+    starred: bool = False
+    project: str = ""
+    """Where its owner keeps it; "" for nowhere in particular."""
     retried_from: str = ""
     cancel_wanted: bool = False
     attempts: int = 0
@@ -167,6 +181,8 @@ class Job:
     """
     budget_day: str = ""
     """The UTC day whose budget holds the reservation; "" where none was made."""
+    counts_for_person: bool | None = None
+    """Whether its owner's own budget holds it too; None in rows of an earlier version."""
 
     @property
     def live(self) -> bool:
@@ -174,8 +190,17 @@ class Job:
         return self.state in LIVE
 
     @property
+    def is_film(self) -> bool:
+        """Whether it is finished videos joined to one: made here, free, and by no task."""
+        return self.model == FILM
+
+    @property
     def billed(self) -> tuple[float | None, Price | None]:
-        """Billed seconds and their price, as far as known; zero for a free end without a video."""
+        """Billed seconds and their price, as far as known; zero for a free end without a video, and
+        for a film, which has no price.
+        """
+        if self.is_film:
+            return 0.0, None
         if self.live or self.state is JobState.SUCCEEDED or self.spent is not Spent.NO:
             return self.billed_seconds, self.price
         return 0.0, self.price and Price(Decimal(0), self.currency, 0.0, exact=True)
@@ -199,6 +224,37 @@ class Job:
 
 
 @dataclass(frozen=True)
+class JobFilter:
+    """What a job of the library has to be like; empty for any."""
+
+    words: tuple[str, ...] = ()
+    """Each is somewhere in it; casefolded."""
+    model: str = ""
+    """Its exact name."""
+    state: str = ""
+    """One of `GROUPS`."""
+    verdict: str = ""
+    """Somebody's latest verdict in a review, or "none"."""
+    project: str | None = None
+    """Its project; "" for none, None for any."""
+    starred: bool = False
+    """Whether it has to have a star."""
+
+
+@dataclass(frozen=True)
+class JobPlace:
+    """Where a job stands in the library, newest first, among the jobs that match a filter."""
+
+    previous: str = ""
+    """The id of the job before it; "" for none."""
+    next: str = ""
+    place: int = 0
+    """From 1; 0 for a job that does not match."""
+    total: int = 0
+    """Number of jobs that match."""
+
+
+@dataclass(frozen=True)
 class JobPage:
     """One page of an owner's library."""
 
@@ -210,6 +266,10 @@ class JobPage:
     """Number of jobs of the owner."""
     live: int
     """Number of those that have not ended."""
+    projects: list[str] = field(default_factory=list)
+    """The projects of the owner, the one with the newest job first."""
+    starred: int = 0
+    """Number of jobs that the owner has starred."""
 
 
 @dataclass(frozen=True)
@@ -225,3 +285,20 @@ class JobEvent:
     """Usual seconds in RUNNING for this model and duration on this backend."""
     place: int | None = None
     """Place in our own line from 1, while QUEUED."""
+
+
+def label_takes(jobs: Sequence[Job], used: Collection[str] = ()) -> list[str]:
+    """Return what takes that are shown together are called: each by its number among the takes of
+    its brief, and where two would have the same, by the letter of its brief too: 1A, 2A, 1B.
+
+    used: what others beside them are called already.
+    """
+    plain = [str(job.take) for job in jobs]
+    if len({*plain, *used}) == len(plain) + len(used):
+        return plain
+    letters = (one for one in ascii_uppercase if not any(one in label for label in used))
+    of_brief: dict[str, str] = {}
+    for job in jobs:
+        if job.brief_id not in of_brief:
+            of_brief[job.brief_id] = next(letters, "")
+    return [number + of_brief[job.brief_id] for number, job in zip(plain, jobs, strict=True)]

@@ -24,6 +24,7 @@ from pydantic import (
 from wan.domain import catalog
 from wan.domain.catalog import MODELS, Model
 from wan.domain.errors import InvalidInput
+from wan.domain.framing import Framing
 from wan.domain.plain_text import is_blank
 from wan.domain.public_url import check_public_url
 from wan.domain.quoting import quote_value
@@ -161,7 +162,7 @@ class _Request(BaseModel):
         )
 
 
-class ImageToVideoRequest(_Request):
+class ImageToVideoRequest(Framing, _Request):
     """A request to turn one picture and a prompt into a video."""
 
     model: Annotated[str, OneOf(_model_names("image"))] = catalog.IMAGE_TO_VIDEO
@@ -171,8 +172,6 @@ class ImageToVideoRequest(_Request):
     size: Annotated[str, OneOf((*catalog.SIZES, *OWN_SHAPE))] = "1280*720"
     """`W*H` in px, or a tier, which keeps the picture's own shape."""
     reference_image: Media = Field(default=b"", repr=False, validate_default=True)
-    fit: Literal["crop", "pad"] = "crop"
-    """How the picture is brought to the shape of `size`."""
     motion_strength: Annotated[float, Strict(), Field(ge=0, le=1)] | None = None
     """0 to 1, sent as words in the prompt."""
     prompt_extend: bool = True
@@ -233,6 +232,11 @@ class ImageToVideoRequest(_Request):
         )
 
     @model_validator(mode="after")
+    def _check_crop(self) -> Self:
+        self.check_framing(self.size, linked=isinstance(self.reference_image, str))
+        return self
+
+    @model_validator(mode="after")
     def _check_motion_fits(self) -> Self:
         if (length := len(self.sent_prompt)) > catalog.PROMPT_LIMIT:
             raise InvalidInput(
@@ -255,6 +259,10 @@ class ImageToVideoRequest(_Request):
             if self.motion_words
             else self.prompt
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the request as JSON; of its framing only what is not as usual."""
+        return self.drop_usual(super().to_json())
 
 
 class ReferenceToVideoRequest(_Request):

@@ -3,19 +3,18 @@
 Rows are in `wan.database.reviews`, pages in `wan.ui`. Everybody who has the link may say yes, maybe
 or no to each take, as often as they change their mind: the tally counts the last verdict of each. A
 token in their browser tells people apart; here it is a hash that holds for one review only.
+Whoever has that token can change or delete what was written with it. It stays in that browser, and
+nothing that others are shown leads back to it.
 """
 
-import csv
 import hashlib
-import io
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from wan.domain import ids
 from wan.domain.errors import InvalidInput
 from wan.domain.jobs import Job, JobState
 from wan.domain.plain_text import is_blank
@@ -27,19 +26,43 @@ NOTE_LIMIT = 2_000
 COMMENT_LIMIT = 2_000
 NAME_LIMIT = 80
 TAKES_LIMIT = 12
-VERDICTS_LIMIT = 2_000  # rows of one review; a hundred people with twelve takes need 1,200
-COMMENTS_LIMIT = 100  # of one person in one review, so that nobody fills it alone
+# verdicts and replies of one review; a hundred people with twelve takes need 1,200
+VERDICTS_LIMIT = 2_000
+COMMENTS_LIMIT = 100  # of one person in one review, replies too, so that nobody fills it alone
+REPLIES_LIMIT = 50  # of one comment
 REVIEWS_LIMIT = 200  # reviews of one owner
 DAYS_LIMIT = 365
 _DAY = 24 * 3600.0
 _REVIEWER = re.compile(r"[A-Za-z0-9_-]{20,64}")
 _OVERHANG = 0.5  # seconds by which a sound, and so a player's clock, may outlast the frames
-# What a spreadsheet may split a row at: by its locale, or because it ignores quotes.
-_SEPARATORS = frozenset(";,|\t\n\r")
-_BEFORE = r";,|\s\"'`´‘’“”„«»"  # may stand between the start of a cell and a formula
-_FORMULA = re.compile(
-    rf"(\A[{_BEFORE}]*+|(?<![{_BEFORE}])[{_BEFORE}]++)([=+\-@＝＋－＠﹢﹣﹦﹫])(?=(\S?))"
-)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who says something in a review: its owner, or somebody who has its link."""
+
+    review_id: str
+    owner: str = ""
+    """"" for somebody who has the link."""
+    reviewer: str | None = None
+    """Tells those who have the link apart; None for the owner."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What somebody answers to a comment."""
+
+    id: str
+    comment_id: str
+    """The id of the verdict with that comment."""
+    text: str
+    name: str
+    """"" for somebody who gave none, and for the review's owner."""
+    created_at: float
+    """Seconds since 1970."""
+    reviewer: str | None
+    """As in a verdict; None for the review's owner."""
+    edited_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +75,7 @@ class Verdict:
     verdict: str
     """One of `VERDICTS`."""
     comment: str
-    """"" for none."""
+    """"" for none, and for one that was deleted."""
     at_seconds: float | None
     """The moment of the video that the comment is about; the page gives the middle of a frame."""
     name: str
@@ -61,6 +84,12 @@ class Verdict:
     """Seconds since 1970."""
     reviewer: str
     """Tells people apart within a review."""
+    edited_at: float | None = None
+    """When its comment was changed."""
+    resolved_at: float | None = None
+    """When the review's owner settled its comment."""
+    replies: tuple[Reply, ...] = ()
+    """Oldest first."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +117,19 @@ class Take:
     """None where it was deleted."""
     verdicts: tuple[Verdict, ...] = ()
     """Oldest first."""
+    label: str = ""
+    """What it is called (`wan.domain.jobs.label_takes`); in an older review its place."""
+    added_at: float | None = None
+    """When it came to a review that was there already, in seconds since 1970."""
+
+    def __post_init__(self) -> None:
+        """Call it by its place where nothing else is given."""
+        object.__setattr__(self, "label", self.label or str(self.number))
+
+    @property
+    def name(self) -> str:
+        """What its owner has named it; "" for nothing, or where it was deleted."""
+        return self.job.name if self.job else ""
 
     @cached_property
     def tally(self) -> Tally:
@@ -97,8 +139,8 @@ class Take:
 
     @property
     def comments(self) -> list[Verdict]:
-        """Verdicts with a comment, newest first."""
-        return [one for one in reversed(self.verdicts) if one.comment]
+        """Verdicts with a comment, newest first, and with one that was deleted but has replies."""
+        return [one for one in reversed(self.verdicts) if one.comment or one.replies]
 
 
 @dataclass(frozen=True)
@@ -197,8 +239,7 @@ def check_verdict(review: Review, given: dict[str, Any], *, id_: str, now: float
         raise InvalidInput("take", "review_take_gone")
     if given.get("verdict") not in VERDICTS:
         raise InvalidInput("verdict", "review_verdict_unknown")
-    if not isinstance(token := given.get("reviewer"), str) or not _REVIEWER.fullmatch(token):
-        raise InvalidInput("reviewer", "review_reviewer_odd")
+    reviewer = hash_reviewer(review.id, given.get("reviewer"))
     comment = _strip_text(clean_text("comment", given.get("comment") or "", COMMENT_LIMIT))
     return Verdict(
         id=id_,
@@ -209,10 +250,44 @@ def check_verdict(review: Review, given: dict[str, Any], *, id_: str, now: float
         at_seconds=_check_moment(given.get("at_seconds"), take.job.duration or 0.0)
         if comment
         else None,
-        name=clean_text("name", given.get("name") or "", NAME_LIMIT, line=True),
+        name=check_name(given.get("name")),
         created_at=now,
-        reviewer=hashlib.sha256(f"{review.id}\n{token}".encode()).hexdigest()[:32],
+        reviewer=reviewer,
     )
+
+
+def hash_reviewer(review_id: str, token: object) -> str:
+    """Return what a review knows somebody by. token: their browser's. Raises InvalidInput."""
+    if not isinstance(token, str) or not _REVIEWER.fullmatch(token):
+        raise InvalidInput("reviewer", "review_reviewer_odd")
+    return hashlib.sha256(f"{review_id}\n{token}".encode()).hexdigest()[:32]
+
+
+def check_name(given: object) -> str:
+    """Return the name that somebody gives; "" for none. Raises InvalidInput."""
+    return clean_text("name", given or "", NAME_LIMIT, line=True)
+
+
+def check_comment(given: object) -> str:
+    """Return the text of a reply, or the new one of a comment. Raises InvalidInput."""
+    text = _strip_text(clean_text("comment", given or "", COMMENT_LIMIT))
+    if not text:
+        raise InvalidInput("comment", "review_comment_empty")
+    return text
+
+
+def check_comment_id(given: object) -> str:
+    """Return the id of a comment or a reply. Raises InvalidInput."""
+    if not ids.has_shape(ids.REVIEW, given):
+        raise comment_missing()
+    return str(given)
+
+
+def comment_missing() -> InvalidInput:
+    """Return the refusal of an id that leads to no comment of this review, or to somebody else's,
+    without saying which.
+    """
+    return InvalidInput("comment", "review_comment_missing")
 
 
 def _strip_text(text: str) -> str:
@@ -230,104 +305,3 @@ def _check_moment(given: object, duration: float) -> float | None:
     ):
         raise InvalidInput("at_seconds", "review_moment_beyond", high=f"{duration:.1f}")
     return min(float(given), duration)  # not rounded, or it might be the frame before
-
-
-def export_json(review: Review) -> bytes:
-    """Export a review with its tallies and all verdicts as JSON (UTF-8)."""
-    plain = {
-        "title": review.title,
-        "note": review.note,
-        "created_at": _format_time(review.created_at),
-        "takes": [_export_take(take) for take in review.takes],
-    }
-    return json.dumps(plain, ensure_ascii=False, indent=2).encode()
-
-
-def export_csv(review: Review) -> bytes:
-    """Export all verdicts, one per row, as CSV (UTF-8 with the BOM that spreadsheets need).
-
-    No cell can be read as a formula.
-    """
-    out = io.StringIO(newline="")
-    rows = csv.writer(out, quoting=csv.QUOTE_ALL)
-    rows.writerow(
-        ["take", "seed", "person", "name", "verdict", "latest", "comment", "at_seconds", "given_at"]
-    )
-    for take in review.takes:
-        for one in _export_verdicts(take):
-            seed = take.job.seed if take.job else ""
-            cells = [
-                take.number,
-                seed,
-                one["person"],
-                one["name"],
-                one["verdict"],
-                "yes" if one["latest"] else "no",
-                one["comment"],
-            ]
-            rows.writerow(
-                [_escape_cell(cell) for cell in (*cells, one["at_seconds"], one["given_at"])]
-            )
-    return out.getvalue().encode("utf-8-sig")
-
-
-def _escape_cell(value: object) -> str:
-    return "" if value is None else _FORMULA.sub(_mark_as_text, str(value))
-
-
-def _mark_as_text(found: re.Match[str]) -> str:
-    """Mark a character that may begin a formula as text.
-
-    After a mere space it begins none unless more follows: a dash stays a dash.
-    """
-    before, sign, after = found.groups()
-    begins = (
-        found.start() == 0
-        or not _SEPARATORS.isdisjoint(before)
-        or (after and before[-1:].isspace())
-    )
-    return f"{before}'{sign}" if begins else f"{before}{sign}"
-
-
-def _export_take(take: Take) -> dict[str, Any]:
-    job = take.job
-    facts = (
-        {}
-        if job is None
-        else {"prompt": job.request.get("prompt", ""), "model": job.model, "seed": job.seed}
-    )
-    measured = (
-        {}
-        if job is None
-        else {name: getattr(job, name) for name in ("width", "height", "duration")}
-    )
-    tally = {verdict: getattr(take.tally, verdict) for verdict in VERDICTS}
-    return {
-        "number": take.number,
-        "deleted": job is None,
-        **facts,
-        **measured,
-        "tally": tally,
-        "verdicts": _export_verdicts(take),
-    }
-
-
-def _export_verdicts(take: Take) -> list[dict[str, Any]]:
-    """Return the verdicts on a take; of each person only as much as tells people apart."""
-    last = {one.id for one in latest_verdicts(take.verdicts)}
-    return [
-        {
-            "person": one.reviewer[:6],
-            "name": one.name,
-            "verdict": one.verdict,
-            "latest": one.id in last,
-            "comment": one.comment,
-            "at_seconds": one.at_seconds,
-            "given_at": _format_time(one.created_at),
-        }
-        for one in take.verdicts
-    ]
-
-
-def _format_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -32,6 +32,7 @@ from wan.environment.values import DotEnv, Environment, clean_value
 WORK = ".work-"  # prefix of unfinished files, by which a dead process's are found
 _SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS", "WAN_SERVICE_PROXY")
 _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128"
+_THIS_COMPUTER = ("127.0.0.1", "localhost", "::1")
 _SHOWN = 100  # characters of a wrong value that are quoted
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", Decimal: "a number"}
 
@@ -67,10 +68,12 @@ class Settings(Locations):
     )
     jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1, le=100_000)
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
+    operator_names: str = Field(default="", alias="WAN_OPERATORS")
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
     hosts: str = Field(default="", alias="WAN_HOSTS")
     root_path: str = Field(default="", alias="GRADIO_ROOT_PATH")
     public_url: str = Field(default="", alias="WAN_PUBLIC_URL")
+    shared_library: bool = Field(default=False, alias="WAN_SHARED_LIBRARY")
     mcp: bool = Field(default=False, alias="WAN_MCP")
     join_anonymous: bool = Field(default=True, alias="WAN_JOIN_ANONYMOUS")
     server_name: str = Field(default="127.0.0.1", alias="GRADIO_SERVER_NAME")
@@ -163,6 +166,17 @@ class Settings(Locations):
         if not all(name and password for name, password in users):
             raise SettingsError.about("WAN_LOGINS", "***", LOGINS)
         return dict(users)
+
+    @property
+    def operators(self) -> list[str]:
+        """Names of those who, signed in, see what everybody spends. Raises SettingsError."""
+        names = [name.strip() for name in self.operator_names.split(",") if name.strip()]
+        users = self.users if names else {}
+        for name in names:
+            if name not in users:
+                allowed = "names in WAN_LOGINS, separated by commas"
+                raise SettingsError.about("WAN_OPERATORS", name[:_SHOWN], allowed)
+        return names
 
     @property
     def backend(self) -> Backend:
@@ -266,6 +280,7 @@ def load_settings() -> Settings:
         given = "***" if field in _SECRETS else str(first["input"])[:_SHOWN]
         raise SettingsError.about(field, given, _describe_allowed(field)) from None
     _check_service(settings)
+    _check_sharing(settings)
     _check_spending(settings)
     return settings
 
@@ -287,10 +302,23 @@ def _check_service(settings: Settings) -> None:
         settings.key(),
         settings._key_in_file(),
         settings.users,
+        settings.operators,
         settings.trusted_proxies,
         settings.host_names,
         settings.outward_proxy,
     )
+
+
+def _check_sharing(settings: Settings) -> None:
+    """Raise SettingsError where a shared library would show every video to whoever comes by."""
+    reached = (settings.space_id, settings.hosts, settings.proxies, settings.root_path)
+    is_open = any((*reached, settings.public_url)) or settings.server_name not in _THIS_COMPUTER
+    if settings.shared_library and is_open and not settings.users:
+        allowed = (
+            "it with WAN_LOGINS, or where only this computer reaches the page "
+            "(GRADIO_SERVER_NAME=127.0.0.1): everybody who opens it sees every video"
+        )
+        raise SettingsError.about("WAN_SHARED_LIBRARY", "true", allowed)
 
 
 def _check_spending(settings: Settings) -> None:

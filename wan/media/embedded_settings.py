@@ -41,6 +41,19 @@ _REFERENCES = max(model.max_references for model in MODELS.values())
 
 def settings_of(job: Job) -> dict[str, Any]:
     """Return the settings of a job as embedded in its video."""
+    return _describe_film(shots_of(job)) if job.is_film else _describe_shot(job)
+
+
+def shots_of(job: Job) -> list[dict[str, Any]]:
+    """Return the settings of each shot of a job's video: one, or those of a film."""
+    return list(job.payload["shots"]) if job.is_film else [_describe_shot(job)]
+
+
+def _describe_film(shots: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"product": PRODUCT, "format": FORMAT, "shots": list(shots)}
+
+
+def _describe_shot(job: Job) -> dict[str, Any]:
     return {
         "product": PRODUCT,
         "format": FORMAT,
@@ -61,7 +74,7 @@ def tags(shots: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     if len(shots) > 1:
         return {
             "title": f"{PRODUCT}: {len(shots)} shots",
-            TAG: _json({"product": PRODUCT, "format": FORMAT, "shots": list(shots)}),
+            TAG: _json(_describe_film(shots)),
         }
     shot = shots[0]
     return {

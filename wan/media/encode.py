@@ -24,7 +24,7 @@ from wan.media.probe import Clip
 
 # How much two shapes may differ before stretching one to the other shows. 1096x838, which is made
 # for 1088*832, differs by 0.0002.
-_ALIKE = 0.02
+ALIKE = 0.02
 _PLAIN_TAGS = frozenset(
     {
         "title",
@@ -88,12 +88,20 @@ def untag(source: Path, target: Path) -> None:
             clips.copy_tracks(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
 
 
-def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "crop") -> None:
+def conform(
+    source: Path,
+    target: Path,
+    *,
+    size: str,
+    fps: float,
+    fit: str = "crop",
+    pad_color: str = "",
+) -> None:
     """Copy a video at exactly this size (`W*H` px) and frame rate; sound and tags are copied as
     they are.
 
     A shape that is nearly the new one is scaled to it. Otherwise nothing is stretched: the picture
-    is cropped to the new shape, or with `fit` "pad" padded with black.
+    is cropped to the new shape, or with `fit` "pad" padded with a colour, `#rrggbb`, or black.
     """
     with (
         av.open(str(source), options=probe.OPTIONS) as given,
@@ -101,12 +109,7 @@ def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "cr
     ):
         width, height = catalog.parse_size(size)
         before = given.streams.video[0]
-        alike = abs(before.width * height / (before.height * width) - 1) <= _ALIKE
-        steps = (
-            [("scale", f"{width}:{height}:flags=lanczos")]
-            if alike
-            else fit_filters(width, height, fit)
-        )
+        steps = fit_filters(before, width, height, fit, pad_color)
         picture = add_video_track(made, before, width, height, fps)
         sound = (
             made.add_stream_from_template(given.streams.audio[0]) if given.streams.audio else None
@@ -149,12 +152,18 @@ def add_video_track(
     return picture
 
 
-def fit_filters(width: int, height: int, fit: str) -> list[tuple[str, str]]:
-    """Return FFmpeg's filters, name and arguments, that fit a frame to a size unstretched."""
+def fit_filters(
+    given: VideoStream, width: int, height: int, fit: str, pad_color: str = ""
+) -> list[tuple[str, str]]:
+    """Return FFmpeg's filters, name and arguments, that fit a video to a size unstretched: one
+    whose shape is nearly that of the size is scaled to it.
+    """
+    if abs(given.width * height / (given.height * width) - 1) <= ALIKE:
+        return [("scale", f"{width}:{height}:flags=lanczos")]
     if fit == "pad":
         return [
             ("scale", f"{width}:{height}:flags=lanczos:force_original_aspect_ratio=decrease"),
-            ("pad", f"{width}:{height}:-1:-1"),
+            ("pad", f"{width}:{height}:-1:-1:{pad_color or 'black'}"),
         ]
     return [
         ("scale", f"{width}:{height}:flags=lanczos:force_original_aspect_ratio=increase"),

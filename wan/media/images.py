@@ -6,12 +6,14 @@ file, write to another and answer in JSON.
 
 import hashlib
 import io
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import IO, Any, NamedTuple
 
 import pi_heif
-from PIL import Image, ImageCms, ImageFilter, ImageOps
+from PIL import Image, ImageCms, ImageColor, ImageFilter, ImageOps
 
 from wan.domain import catalog
+from wan.domain.crop import Crop, enlargement
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import Message
 from wan.domain.requests import OWN_SHAPE
@@ -24,8 +26,8 @@ _CONVERSIONS = {"HEIF": "heif_converted", "AVIF": "avif_converted"}  # not accep
 _ALBUM_FORMATS = ("MPO", "HEIF")
 _SENT_SIDE = 4096  # px, the longer side of an own shape; keeps a JPEG under the service's limit
 _JPEG_QUALITY = 95
-_CENTERING = (0.5, 0.25)  # of a crop: faces are in the upper part of a tall image
 _PREVIEW_SIDE = 960  # px
+_WHOLE_SIDE = 640  # px, of an image that a browser cannot show by itself
 _THUMBNAIL_SIDE = 160  # px
 _FINE = 2  # pixels decoded for one of a preview, each way; more would look no better
 _SCANS = 100  # of a JPEG; a progressive one has about ten
@@ -46,6 +48,7 @@ _UPRIGHT = {  # by orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = (5, 6, 7, 8)  # orientations in which width and height change places
 _SRGB = ImageCms.createProfile("sRGB")
 
 
@@ -60,17 +63,33 @@ pi_heif.register_heif_opener(
 )
 
 
+class _Frame(NamedTuple):
+    """How an image is brought to a shape."""
+
+    fit: str = "crop"
+    crop: Crop = Crop()
+    pad_color: str = ""
+    """`#rrggbb`; "" for a blurred copy of the image."""
+
+    @classmethod
+    def of(cls, fit: str, crop: Sequence[float] = (), pad_color: str = "") -> "_Frame":
+        """Make it of what came as JSON."""
+        return cls(fit, Crop(*crop), pad_color)
+
+
 def prepare_image(
-    given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str
+    given: IO[bytes], made: IO[bytes], *, field: str, size: str, **framing: Any
 ) -> dict[str, Any]:
     """Write two JPEGs, one after the other: the image in its own shape, and fitted as it is sent.
 
-    Returns the bytes of each (0 for the second where it is the same), the width and height as given
-    in px, and the adjustments. Raises InvalidInput.
+    framing: as `wan.domain.framing` gives it. Returns the bytes of each (0 for the second where it
+    is the same), the width and height as given in px, how many times it is enlarged, and the
+    adjustments. Raises InvalidInput.
     """
     picture, adjustments = _read(field, given)
-    kept, scaled = _fit(picture, OWN_SHAPE[0], fit)
-    sent, fitted = (kept, scaled) if size in OWN_SHAPE else _fit(picture, size, fit)
+    frame = _Frame.of(**framing)
+    kept, scaled = _fit(picture, OWN_SHAPE[0], _Frame())
+    sent, fitted = (kept, scaled) if size in OWN_SHAPE else _fit(picture, size, frame)
     kept.save(made, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     kept_bytes = made.seek(0, io.SEEK_END)
     if sent is not kept:
@@ -80,20 +99,35 @@ def prepare_image(
         "sent": made.seek(0, io.SEEK_END) - kept_bytes,
         "width": picture.width,
         "height": picture.height,
+        "enlarged": enlargement(picture.size, size, frame.fit, frame.crop),
         "adjustments": [one.model_dump() for one in (*adjustments, *fitted)],
     }
 
 
 def preview(
-    given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str
+    given: IO[bytes], made: IO[bytes], *, field: str, size: str, **framing: Any
 ) -> dict[str, Any]:
-    """Write a small WebP of what is sent for an image at this size and fit. Raises InvalidInput."""
-    image, _ = _read(field, given, side=_PREVIEW_SIDE)
+    """Write a small WebP of what is sent for an image, and one of the whole image where browsers
+    cannot show it.
+
+    Returns the bytes of each (0 for the second where there is none), and how many times the image
+    is enlarged. Raises InvalidInput.
+    """
+    frame = _Frame.of(**framing)
+    image, converted = _read(field, given, side=round(_PREVIEW_SIDE * frame.crop.zoom))
     width, height = _own_shape(image) if size in OWN_SHAPE else catalog.parse_size(size)
     scale = min(1.0, _PREVIEW_SIDE / max(width, height))
     shape = max(1, round(width * scale)), max(1, round(height * scale))
-    _resize(image, shape, fit, keep=size in OWN_SHAPE)[0].save(made, "WEBP", quality=82)
-    return {}
+    _resize(image, shape, frame, keep=size in OWN_SHAPE)[0].save(made, "WEBP", quality=82)
+    shown = made.seek(0, io.SEEK_END)
+    if any(one.key in _CONVERSIONS.values() for one in converted):
+        image.thumbnail((_WHOLE_SIDE, _WHOLE_SIDE))
+        image.save(made, "WEBP", quality=82)
+    return {
+        "shown": shown,
+        "whole": made.seek(0, io.SEEK_END) - shown,
+        "enlarged": enlargement(_measure(field, given), size, frame.fit, frame.crop),
+    }
 
 
 def thumbnail(field: str, file: IO[bytes]) -> tuple[bytes, list[dict[str, Any]]]:
@@ -158,6 +192,13 @@ def _open(field: str, file: IO[bytes], kind: FileType) -> Image.Image:
     return image
 
 
+def _measure(field: str, file: IO[bytes]) -> tuple[int, int]:
+    """Return the width and height in px of an image that has been read before, upright."""
+    image = _open(field, file, file_type.require(field, file, "image"))
+    is_turned = _orientation(image) in _SIDEWAYS
+    return image.size[::-1] if is_turned else image.size
+
+
 def _check_sides(field: str, image: Image.Image) -> None:
     """Raise InvalidInput for an image outside the limits of the service or of memory."""
     low, high = catalog.IMAGE_SIDES
@@ -168,7 +209,7 @@ def _check_sides(field: str, image: Image.Image) -> None:
     )
     if not fits or max(_own_shape(image)) > high:
         raise InvalidInput(
-            field, "image_sides", given=f"{image.width}*{image.height}", low=low, high=high
+            field, "image_sides", given=f"{image.width}×{image.height}", low=low, high=high
         )
 
 
@@ -266,40 +307,48 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
-def _fit(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Message]]:
+def _fit(image: Image.Image, size: str, frame: _Frame) -> tuple[Image.Image, list[Message]]:
     """Return an image in exactly the shape of a size `W*H`, cropped or padded, and the adjustments.
 
     For a tier ("720P") it keeps its own shape.
     """
     target = _own_shape(image) if size in OWN_SHAPE else catalog.parse_size(size)
-    return _resize(image, target, fit, keep=size in OWN_SHAPE)
+    return _resize(image, target, frame, keep=size in OWN_SHAPE)
 
 
 def _resize(
-    image: Image.Image, target: tuple[int, int], fit: str, *, keep: bool
+    image: Image.Image, target: tuple[int, int], frame: _Frame, *, keep: bool
 ) -> tuple[Image.Image, list[Message]]:
     """Resize an image and return the adjustments. keep: the shape differs by rounding only."""
-    if image.size == target:
+    is_closer = not keep and frame.fit == "crop" and frame.crop.zoom > 1
+    if image.size == target and not is_closer:
         return image, []
-    if keep or image.width * target[1] == image.height * target[0]:
+    is_alike = image.width * target[1] == image.height * target[0]
+    if keep or (is_alike and not is_closer):
         done, result = "image_scaled", image.resize(target, Image.Resampling.LANCZOS)
-    elif fit == "pad":
-        done, result = "image_padded", _pad(image, target)
+    elif frame.fit == "pad":
+        done, result = "image_padded", _pad(image, target, frame.pad_color)
     else:
+        box = frame.crop.box(image.size, target)
         done, result = (
             "image_cropped",
-            ImageOps.fit(image, target, Image.Resampling.LANCZOS, centering=_CENTERING),
+            image.resize(target, Image.Resampling.LANCZOS, box=box),
         )
     return result, [
-        Message.of(done, given=f"{image.width}*{image.height}", size=f"{target[0]}*{target[1]}")
+        Message.of(done, given=f"{image.width}×{image.height}", size=f"{target[0]}×{target[1]}")
     ]
 
 
-def _pad(image: Image.Image, target: tuple[int, int]) -> Image.Image:
-    """Return the whole image on a blurred copy of itself, which animates better than black bars."""
-    ground = ImageOps.fit(image, target, Image.Resampling.BILINEAR).filter(
-        ImageFilter.GaussianBlur(max(target) / 40)
-    )
+def _pad(image: Image.Image, target: tuple[int, int], color: str) -> Image.Image:
+    """Return the whole image on a colour, or on a blurred copy of itself, which animates better
+    than plain bars.
+    """
+    if color:
+        ground = Image.new("RGB", target, ImageColor.getrgb(color))
+    else:
+        ground = ImageOps.fit(image, target, Image.Resampling.BILINEAR).filter(
+            ImageFilter.GaussianBlur(max(target) / 40)
+        )
     whole = ImageOps.contain(image, target, Image.Resampling.LANCZOS)
     ground.paste(whole, ((target[0] - whole.width) // 2, (target[1] - whole.height) // 2))
     return ground

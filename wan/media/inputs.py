@@ -51,7 +51,21 @@ class ImageInput:
     width: int
     height: int
     """px, as given and upright."""
+    enlarged: float
+    """How many times larger it is shown in the video."""
     adjustments: list[Message]
+
+
+@dataclass(frozen=True)
+class ImagePreview:
+    """What is sent for an image, for a page."""
+
+    shown: bytes
+    """A WebP."""
+    whole: bytes
+    """A WebP of the whole image where browsers cannot show it, else nothing."""
+    enlarged: float
+    """How many times larger the image is shown in the video."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,17 @@ class _ImageAnswer(_Answer):
     sent: NonNegativeInt
     width: PositiveInt
     height: PositiveInt
+    enlarged: Annotated[float, Field(gt=0)]
+
+
+class _ShownAnswer(BaseModel):
+    """The sandbox's answer about one or two previews: their bytes."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    shown: PositiveInt
+    whole: NonNegativeInt
+    enlarged: Annotated[float, Field(gt=0)]
 
 
 class _VideoAnswer(_Answer):
@@ -177,50 +202,57 @@ def digest(source: bytes | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def prepare_image(field: str, source: bytes | Path, *, size: str, fit: str) -> ImageInput:
+def prepare_image(field: str, source: bytes | Path, *, size: str, **framing: Any) -> ImageInput:
     """Check an image and fit it to a size `W*H`, cropped or padded; a tier ("720P") keeps its
     shape.
 
-    Raises InvalidInput, which says what came and what is allowed; and StorageUnavailable, as
-    everything here that opens given files, where the disk is full.
+    framing: as `wan.domain.framing` gives it. Raises InvalidInput, which says what came and what is
+    allowed; and StorageUnavailable, as everything here that opens given files, where the disk is
+    full.
     """
     with _open_source(source) as file, _temporary_file() as made:
-        high = catalog.IMAGE_MEGABYTES
         outcome = SANDBOX.run(
             "picture",
             file,
             made,
             _ImageAnswer,
             field=field,
-            high=high,
+            high=catalog.IMAGE_MEGABYTES,
             digest=True,
             size=size,
-            fit=fit,
+            **framing,
         )
         answer = outcome.done
         made.seek(0)
         kept = made.read(answer.kept)
-        sent = made.read(answer.sent) or kept
-        size_px = answer.width, answer.height
-        return ImageInput(kept, sent, outcome.sha256, outcome.bytes, *size_px, answer.adjustments)
+        return ImageInput(
+            kept,
+            made.read(answer.sent) or kept,
+            sha256=outcome.sha256,
+            bytes=outcome.bytes,
+            width=answer.width,
+            height=answer.height,
+            enlarged=answer.enlarged,
+            adjustments=answer.adjustments,
+        )
 
 
-def preview_image(source: bytes | Path, *, size: str, fit: str) -> bytes:
-    """Return a small WebP of what is sent at this size and fit. Raises InvalidInput."""
+def preview_image(source: bytes | Path, *, size: str, **framing: Any) -> ImagePreview:
+    """Return what is sent for an image, made as `prepare_image` does. Raises InvalidInput."""
     with _open_source(source) as file, _temporary_file() as made:
-        limit = catalog.IMAGE_MEGABYTES
-        SANDBOX.run(
+        high = catalog.IMAGE_MEGABYTES
+        answer = SANDBOX.run(
             "preview",
             file,
             made,
-            _EmptyAnswer,
+            _ShownAnswer,
             field="reference_image",
-            high=limit,
+            high=high,
             size=size,
-            fit=fit,
-        )
+            **framing,
+        ).done
         made.seek(0)
-        return made.read()
+        return ImagePreview(made.read(answer.shown), made.read(answer.whole), answer.enlarged)
 
 
 def prepare_video(field: str, source: bytes | Path, target: IO[bytes]) -> VideoInput:

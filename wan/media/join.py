@@ -30,6 +30,7 @@ Block = NDArray[np.float32]  # of sound: two rows, a column for each sample
 _RATE = 48_000  # samples of sound per second
 _BLOCK = 4_800  # samples of silence written at once
 _GAP = 480  # samples; anything shorter is no gap
+_PIECE = 1 << 18  # bytes; between two of them the writing of an archive can be stopped
 
 
 def last_frame(path: Path) -> bytes:
@@ -52,9 +53,11 @@ def join(
     size: str,
     fps: float,
     progress: Progress,
+    fit: str = "pad",
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Join videos into one MP4 of a size (`W*H` px) and frame rate; other shapes are padded.
+    """Join videos into one MP4 of a size (`W*H` px) and frame rate; other shapes are padded, or
+    cropped with `fit` "crop".
 
     The film has sound where any video has, with silence for what is missing. progress: called with
     the fraction done, 0 to 1, and may raise to stop. Stopped or failed, nothing is left at
@@ -62,7 +65,7 @@ def join(
     """
     try:
         with encode.open_mp4(target, tags or {}) as made:
-            _write_clips(made, paths, size, fps, progress)
+            _write_clips(made, paths, size, fps, fit, progress)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -83,8 +86,38 @@ def bundle(video: Path, settings: Mapping[str, Any], target: Path, *, name: str)
         raise
 
 
+def archive(
+    videos: Sequence[tuple[str, Path, Mapping[str, Any]]], target: Path, *, progress: Progress
+) -> None:
+    """Write a ZIP of videos, each with its settings beside it; nothing if it fails.
+
+    videos: name without ending, path and settings of each. progress: called with the fraction done,
+    0 to 1, and may raise to stop.
+    """
+    total, done = sum(path.stat().st_size for _, path, _ in videos) or 1, 0
+    try:
+        with zipfile.ZipFile(target, "w") as made:
+            for name, path, settings in videos:
+                entry = zipfile.ZipInfo.from_file(path, f"{name}.mp4")
+                with path.open("rb") as source, made.open(entry, "w") as file:
+                    while piece := source.read(_PIECE):
+                        progress(done / total)
+                        file.write(piece)
+                        done += len(piece)
+                words = json.dumps(settings, ensure_ascii=False, indent=2)
+                made.writestr(f"{name}.json", words, zipfile.ZIP_DEFLATED)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
 def _write_clips(
-    made: OutputContainer, paths: Sequence[Path], size: str, fps: float, progress: Progress
+    made: OutputContainer,
+    paths: Sequence[Path],
+    size: str,
+    fps: float,
+    fit: str,
+    progress: Progress,
 ) -> None:
     """Write clip after clip, each starting at the exact end of the last, so that rounding never
     adds up.
@@ -100,7 +133,7 @@ def _write_clips(
         heard = (
             _read_sound(path, floor(ends * _RATE) - floor(begins * _RATE)) if sound else iter(())
         )
-        for number, frame in _read_pictures(path, begins, ends, size, rate):
+        for number, frame in _read_pictures(path, begins, ends, (size, fit), rate):
             frame.pts, frame.time_base, frame.pict_type = number, 1 / rate, 0
             made.mux(picture.encode(frame))
             if sound is not None:
@@ -126,10 +159,10 @@ def _has_sound(path: Path) -> bool:
 
 
 def _read_pictures(
-    path: Path, begins: Fraction, ends: Fraction, size: str, rate: Fraction
+    path: Path, begins: Fraction, ends: Fraction, shape: tuple[str, str], rate: Fraction
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Yield the pictures of a clip shown from `begins` to `ends` s of the film, each with its
-    number.
+    number. shape: the film's size, and how the clip comes to it.
     """
 
     def number(at: Fraction) -> int:
@@ -137,9 +170,9 @@ def _read_pictures(
 
     with av.open(str(path), options=probe.OPTIONS) as given:
         upcoming, shown, start = number(begins), None, _start_of(given)
-        for frame in encode.filter_frames(
-            given, *encode.fit_filters(*catalog.parse_size(size), "pad")
-        ):
+        size, fit = shape
+        steps = encode.fit_filters(given.streams.video[0], *catalog.parse_size(size), fit)
+        for frame in encode.filter_frames(given, *steps):
             while shown is not None and upcoming < number(begins + _time_of(frame) - start):
                 yield upcoming, shown
                 upcoming += 1

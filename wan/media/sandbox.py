@@ -78,7 +78,7 @@ class Sandbox:
         field: str,
         high: int = 1000,
         digest: bool = False,
-        **wanted: str,
+        **wanted: Any,
     ) -> Outcome[Answer]:
         """Run a task of `_tasks` on a file and return its answer; its output is in `made`.
 

@@ -64,7 +64,8 @@ def _image_to_video(request: ImageToVideoRequest, seed: int, url: str, sound: st
     several = request.shot_type == "multi"
     adjustments: list[Message] = []
     if request.size != tier:
-        adjustments.append(Message.of("size_as_tier", size=request.size, tier=tier))
+        size = request.size.replace("*", "×")
+        adjustments.append(Message.of("size_as_tier", size=size, tier=tier))
     if request.motion_strength is not None:
         adjustments.append(
             Message.of("motion_worded", given=request.motion_strength, words=request.motion_words)

@@ -14,6 +14,7 @@ from wan.database.accounts import Accounts
 from wan.database.engine import Database
 from wan.database.jobs import Jobs
 from wan.database.reviews import Reviews
+from wan.database.spending import Spending
 from wan.domain import catalog
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage, last_change
@@ -21,6 +22,7 @@ from wan.storage.objects import Storage, last_change
 FIRST_PAUSE = 60.0  # seconds from the start to the first cleanup
 PAUSE = 3600.0  # seconds from one cleanup to the next
 DAY = 24 * 3600.0
+COSTS_KEPT = 400 * DAY  # a year, and the month in which its accounts are made up
 
 
 async def clean_up(
@@ -37,9 +39,10 @@ async def clean_up(
 
     Deleted are: what processes left that died half-way; visitors' uploads (`uploads` is Gradio's
     folder for them, None where there is no page) after a day; notes of what was uploaded to the
-    service, when it is gone there; references that no job has; records of jobs that were deleted
-    while another process wrote them. With `keep_days`, also jobs that ended longer ago than that,
-    with their files and records. Never a live job, nor anything of one. now: seconds since 1970.
+    service, when it is gone there; what deleted jobs cost, after more than a year; references that
+    no job has; records of jobs that were deleted while another process wrote them. With
+    `keep_days`, also jobs that ended longer ago than that, with their files and records. Never a
+    live job, nor anything of one. now: seconds since 1970.
     """
     jobs, before = Jobs(database), now - DAY
     await asyncio.to_thread(storage.clear_leftovers, before)
@@ -47,6 +50,7 @@ async def clean_up(
         await asyncio.to_thread(_clear, uploads, before)
     await Accounts(database).forget_uploads(now - catalog.UPLOAD_LIFETIME)
     await jobs.forget_deleted(now - 2 * catalog.TASK_LIFETIME)
+    await Spending(database).forget(now - COSTS_KEPT)
     # Before jobs are forgotten: who is about to make a new one from an old one has until the next
     # sweep.
     await _clear_references(jobs, storage, before)

@@ -180,7 +180,12 @@ def _polish(job: Job, made: Clip, original: Path, folder: Path) -> _Delivered:
     if adjustments:
         size, fps = _requested_shape(job, made)
         conform = partial(
-            encode.conform, original, size=size, fps=fps, fit=job.request.get("fit", "crop")
+            encode.conform,
+            original,
+            size=size,
+            fps=fps,
+            fit=job.request.get("fit", "crop"),
+            pad_color=job.request.get("pad_color", ""),
         )
         conformed = _attempt(job, conform, folder / "conformed.mp4")
         if isinstance(conformed, Clip):
@@ -233,7 +238,10 @@ def _requested_shape(job: Job, made: Clip) -> tuple[str, float]:
 def _list_differences(job: Job, made: Clip) -> list[Message]:
     """Return what has to be changed for a video to be what was asked for."""
     size, fps = _requested_shape(job, made)
-    found = [Message.of("size_scaled", given=made.size, size=size)] if size != made.size else []
+    found = []
+    if size != made.size:
+        given, wanted = (one.replace("*", "×") for one in (made.size, size))
+        found = [Message.of("size_scaled", given=given, size=wanted)]
     return found + (
         [Message.of("fps_conformed", given=f"{made.fps:g}", fps=f"{fps:g}")]
         if abs(fps - made.fps) > 0.01

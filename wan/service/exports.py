@@ -15,6 +15,9 @@ from wan.media import embedded_settings, inputs, join
 from wan.service.library import Library
 from wan.storage.objects import Storage, require_room, translate_errors
 
+ARCHIVED = range(1, 101)
+"""Videos in one archive."""
+
 
 class Exports:
     """Makes files from videos for their owner."""
@@ -39,7 +42,7 @@ class Exports:
             job, video = await self._hold_video(job_id, owner, folder)
             await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
             with translate_errors():
-                name = f"{job.model}-{job.seed}"
+                name = job.model if job.is_film else f"{job.model}-{job.seed}"
                 await inputs.run_in_sandbox(
                     Asker(owner=owner),
                     join.bundle,
@@ -49,6 +52,32 @@ class Exports:
                     name=name,
                 )
 
+    async def archive(
+        self,
+        job_ids: Sequence[str],
+        *,
+        owner: str,
+        target: Path,
+        progress: Callable[[float], None],
+    ) -> None:
+        """Write a ZIP of the videos of up to a hundred jobs, in their order, each with its
+        settings, to `target`.
+
+        progress: as for `join`; stopped or failed, nothing is left at `target`. Raises JobNotFound;
+        InvalidInput for none or too many jobs, and for a job without a video; StorageUnavailable.
+        """
+        _require_count(len(job_ids), ARCHIVED)
+        async with self._storage.workroom() as folder:
+            kept = [await self._hold_video(job_id, owner, folder) for job_id in job_ids]
+            total = sum(path.stat().st_size for _, path in kept)
+            await asyncio.to_thread(require_room, target.parent, more=total)
+            videos = [
+                (f"{number:02}-{job.model}-{job.seed}", path, self._library.describe(job))
+                for number, (job, path) in enumerate(kept, 1)
+            ]
+            with translate_errors():
+                await run_stoppable(partial(join.archive, videos, target), progress)
+
     async def join(
         self,
         job_ids: Sequence[str],
@@ -57,24 +86,19 @@ class Exports:
         target: Path,
         size: str = "",
         fps: float = 0.0,
+        fit: catalog.Fit = "pad",
         progress: Callable[[float], None],
     ) -> None:
         """Write the videos of 2 to 20 jobs, in their order, as one MP4 to `target`.
 
-        size, fps: `W*H` px and frames per second; those of the first video unless given. progress:
-        called from another thread with how much is done, 0 to 1; what it raises stops the work and
-        is raised here. Where the awaiting task is cancelled, the work has stopped when this ends.
-        Stopped or failed, nothing is left at `target`. Raises JobNotFound; InvalidInput for too few
-        or too many jobs, and for a job without a video; StorageUnavailable.
+        size, fps: `W*H` px and frames per second; those of the first video unless given. fit: how
+        videos of another shape come to that size. progress: called from another thread with how
+        much is done, 0 to 1; what it raises stops the work and is raised here. Where the awaiting
+        task is cancelled, the work has stopped when this ends. Stopped or failed, nothing is left
+        at `target`. Raises JobNotFound; InvalidInput for too few or too many jobs, and for a job
+        without a video; StorageUnavailable.
         """
-        if len(job_ids) not in embedded_settings.SHOTS:
-            raise InvalidInput(
-                "takes",
-                "takes_count",
-                given=len(job_ids),
-                low=embedded_settings.SHOTS[0],
-                high=embedded_settings.SHOTS[-1],
-            )
+        _require_count(len(job_ids), embedded_settings.SHOTS)
         async with self._storage.workroom() as folder:
             shots = [await self._hold_video(job_id, owner, folder) for job_id in job_ids]
             jobs, paths = [job for job, _ in shots], [path for _, path in shots]
@@ -82,12 +106,22 @@ class Exports:
                 size or f"{jobs[0].width}*{jobs[0].height}",
                 fps or jobs[0].fps or catalog.SERVICE_FPS,
             )
-            tags = embedded_settings.tags([embedded_settings.settings_of(job) for job in jobs])
+            told = [shot for job in jobs for shot in embedded_settings.shots_of(job)]
+            _require_count(len(told), embedded_settings.SHOTS)
             async with self._joining:
                 await asyncio.to_thread(self._storage.require_room)
                 with translate_errors():
                     await run_stoppable(
-                        partial(join.join, paths, target, size=size, fps=fps, tags=tags), progress
+                        partial(
+                            join.join,
+                            paths,
+                            target,
+                            size=size,
+                            fps=fps,
+                            fit=fit,
+                            tags=embedded_settings.tags(told),
+                        ),
+                        progress,
                     )
 
     async def _hold_video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
@@ -97,6 +131,13 @@ class Exports:
             if job.video_key:
                 return job, await self._storage.hold(job.video_key, folder)
         raise InvalidInput("takes", "take_without_video", given=job.seed)
+
+
+def _require_count(given: int, allowed: range) -> None:
+    """Raise InvalidInput for too few or too many jobs, or shots of a film."""
+    if given not in allowed:
+        low, high = allowed[0], allowed[-1]
+        raise InvalidInput("takes", "takes_count", given=given, low=low, high=high)
 
 
 class _Stopped(Exception):

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,7 +13,18 @@ from typing import Any
 from wan.database.jobs import Jobs
 from wan.domain import ids, reviews
 from wan.domain.errors import InvalidInput, JobNotFound, StorageUnavailable, WanError
-from wan.domain.jobs import CANCEL_IS_FREE, GROUPS, Job, JobPage, JobState, Spent
+from wan.domain.jobs import (
+    CANCEL_IS_FREE,
+    GROUPS,
+    NAME_LIMIT,
+    PROJECT_LIMIT,
+    Job,
+    JobFilter,
+    JobPage,
+    JobPlace,
+    JobState,
+    Spent,
+)
 from wan.domain.messages import Message
 from wan.domain.results import VideoResult
 from wan.domain.validation import clean_text
@@ -34,6 +45,31 @@ _SEARCH_WORDS = 30
 _PAGE_LIMIT = 10_000  # jobs on a page
 VERDICTS = (*reviews.VERDICTS, "none")
 """The verdicts by which a library is filtered; "none": nobody has given one."""
+
+
+def read_filter(
+    search: str = "",
+    model: str = "",
+    state: str = "",
+    verdict: str = "",
+    project: str | None = None,
+    *,
+    starred: bool = False,
+) -> JobFilter:
+    """Return what somebody asks of the library.
+
+    search: words that the prompt, the name or a comment in a review contains, in any order and any
+    case; thirty are looked for. model: its exact name. state: one of `wan.domain.jobs.GROUPS`.
+    verdict: "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". project:
+    its name; "" for jobs in none, None for all. starred: only what has a star. Raises InvalidInput
+    for an unknown state or verdict.
+    """
+    for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
+        if given and given not in known:
+            raise InvalidInput(field, "choice_unknown", given=given[:80], allowed=", ".join(known))
+    whole = clean_text("search", search, _SEARCH_LIMIT, line=True).casefold().split()
+    words = tuple(dict.fromkeys(whole))[:_SEARCH_WORDS]
+    return JobFilter(words, model, state, verdict, project, starred)
 
 
 class Library:
@@ -64,40 +100,33 @@ class Library:
         self,
         *,
         owner: str,
-        search: str = "",
-        model: str = "",
-        state: str = "",
-        verdict: str = "",
         until: float | None = None,
         offset: int = 0,
         limit: int = 24,
+        **asked: Any,
     ) -> JobPage:
         """Return one page of this owner's jobs, newest first.
 
-        search: words that the prompt contains, in any order and any case; thirty are looked for.
-        model: its exact name. state: one of `wan.domain.jobs.GROUPS`. verdict: "yes", "maybe" or
-        "no", as somebody's latest verdict in a review, or "none". until: seconds since 1970; jobs
-        written later are left out, so that pages stay where they are while new jobs come. Raises
-        InvalidInput for an unknown state or verdict.
+        until: seconds since 1970; jobs written later are left out, so that pages stay where they
+        are while new jobs come. asked: see `read_filter`, whose errors are raised.
         """
-        for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
-            if given and given not in known:
-                raise InvalidInput(
-                    field, "choice_unknown", given=given[:80], allowed=", ".join(known)
-                )
-        words = list(
-            dict.fromkeys(clean_text("search", search, _SEARCH_LIMIT, line=True).casefold().split())
-        )[:_SEARCH_WORDS]
         return await self._jobs.list_page(
             owner,
-            words=words,
-            model=model,
-            state=state,
-            verdict=verdict,
+            read_filter(**asked),
             until=until,
             offset=max(offset, 0),
             limit=min(max(limit, 0), _PAGE_LIMIT),
         )
+
+    async def find_place(self, job: Job, *, owner: str, **asked: Any) -> JobPlace:
+        """Return where a job stands among those of this owner. asked: as for `list_jobs`."""
+        return await self._jobs.find_place(owner, read_filter(**asked), job)
+
+    async def list_ended(self, *, owner: str, limit: int, **asked: Any) -> list[tuple[str, bool]]:
+        """Return this owner's jobs that have ended, newest first: each its id, and whether it has a
+        video. asked: as for `list_jobs`.
+        """
+        return await self._jobs.list_ended(owner, read_filter(**asked), limit)
 
     async def list_references(self, job_id: str, *, owner: str) -> list[tuple[str, Path | str]]:
         """Return what a job was made from, in the order in which the model numbers it, each with
@@ -110,6 +139,15 @@ class Library:
             with contextlib.suppress(FileNotFoundError):
                 found.append((one.kind, one.url or await self._storage.local_copy(one.key)))
         return found
+
+    async def get_by_link(self, token: str) -> Job:
+        """Return the job with a video that an unguessable token opens. Raises JobNotFound and
+        StorageUnavailable.
+        """
+        job = await look_up(ids.MEDIA, self._jobs.get_by_media_token, token)
+        if job is None or not job.video_key:
+            raise JobNotFound
+        return job
 
     async def find_media(self, token: str, name: str) -> Path | None:
         """Return a file of a job by its unguessable token: "video.mp4", "original.mp4" or
@@ -236,6 +274,31 @@ class EditableLibrary(Library):
             log.warning(
                 "what job %s was made from is not gone yet; it goes with the next cleanup", job.id
             )
+
+    async def label(
+        self,
+        job_ids: Sequence[str],
+        *,
+        owner: str,
+        name: str | None = None,
+        starred: bool | None = None,
+        project: str | None = None,
+    ) -> None:
+        """Name jobs of this owner, star them, or move them to a project; what is None stays as it
+        is, and "" takes a name or a project away. An id that is not theirs is passed over.
+
+        name, project: up to `NAME_LIMIT` and `PROJECT_LIMIT` characters. Raises InvalidInput.
+        """
+        changes: dict[str, Any] = {}
+        if name is not None:
+            changes["name"] = clean_text("name", name, NAME_LIMIT, line=True)
+        if starred is not None:
+            changes["starred"] = starred
+        if project is not None:
+            changes["project"] = clean_text("project", project, PROJECT_LIMIT, line=True)
+        known = [one for one in job_ids if ids.has_shape(ids.JOB, one)]
+        await self._jobs.label(known, owner, changes)
+        self._changes.notify()
 
     async def withdraw_links(self, job_id: str, *, owner: str) -> Job:
         """Make every link to a job's files that was given away lead nowhere; the job gets new ones.

@@ -9,6 +9,7 @@ from typing import Any
 
 from wan.domain import catalog, ids, line
 from wan.domain.catalog import MODELS, Price
+from wan.domain.fields import BY_NAME
 from wan.domain.fingerprint import fingerprint
 from wan.domain.ids import Seal
 from wan.domain.jobs import Job, Reference
@@ -51,33 +52,45 @@ class NewJobs:
             asked = (
                 None if request.seed is None else (request.seed + number) % (catalog.SEED_LIMIT + 1)
             )
-            take = request.model_copy(update={"seed": asked})
+            one = request.model_copy(update={"seed": asked})
             # Each a moment later than the one before, which is the order in our line.
             created_at = first.created_at + number / 1000
             row = replace(
                 self._new_job(owner, permission),
                 brief_id=first.brief_id,
+                take=number + 1,
                 nonce=nonce,
                 created_at=created_at,
             )
-            jobs.append(_fill(row, take, drawn if asked is None else asked, prepared, permission))
+            jobs.append(_fill(row, one, drawn if asked is None else asked, prepared, permission))
         return jobs
 
-    def make_retry(self, old: Job, owner: str, permission: Permission, *, new_seed: bool) -> Job:
-        """Return the row of a job that is made from the inputs of another."""
+    def make_retry(
+        self, old: Job, owner: str, permission: Permission, *, new_seed: bool, number: int = 0
+    ) -> Job:
+        """Return the row of a job that is made from the inputs of another. number: of this one
+        among those that are asked for at once.
+        """
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
         parameters = old.payload["parameters"] | {"seed": seed}
+        row = self._new_job(owner, permission)
         return replace(
-            self._new_job(owner, permission),
+            row,
             model=old.model,
             request=old.request | {"seed": None if new_seed else old.seed},
             references=old.references,
             payload=old.payload | {"parameters": parameters},
             # The same request asked for anew is the same kind as this; an UNCERTAIN job, which is
             # on its way, would be joined instead.
-            cache_key=_retry_key(old, new_seed=new_seed) if new_seed or old.live else old.cache_key,
+            cache_key=_retry_key(old, number, new_seed=new_seed)
+            if new_seed or old.live
+            else old.cache_key,
+            created_at=row.created_at + number / 1000,
             nonce=secrets.token_hex(8),
             brief_id=old.brief_id,
+            take=0 if new_seed else old.take,
+            name="" if new_seed else old.name,
+            project=old.project,
             retried_from=old.id,
             adjustments=[one for one in old.adjustments if one.key not in _RESULT_CHANGES],
             seed=seed,
@@ -101,6 +114,7 @@ class NewJobs:
             budget_day=datetime.fromtimestamp(now, UTC).date().isoformat()
             if permission.is_limited
             else "",
+            counts_for_person=permission.budget_per_person is not None,
             due_at=now,
             created_at=now,
             state_at=now,
@@ -116,11 +130,35 @@ class NewJobs:
         return f"{network[:_NETWORK_LENGTH]}{line.IN}{own}"
 
 
-def _retry_key(old: Job, *, new_seed: bool) -> str:
+def is_same_brief(new: Job, old: Job) -> bool:
+    """Tell whether a new row asks for what an old one was made from, and leaves the seed open."""
+    unset = {name: one.default for name, one in BY_NAME.items()}  # what an older request has not
+    return (
+        new.request["seed"] is None
+        and (new.account, new.model) == (old.account, old.model)
+        and all(
+            value == old.request.get(name, unset.get(name))
+            for name, value in new.request.items()
+            if name != "seed"
+        )
+        and len(new.references) == len(old.references)
+        and all(map(_is_same_reference, new.references, old.references))
+    )
+
+
+def _is_same_reference(new: Reference, old: Reference) -> bool:
+    """Tell whether a reference is another, or the clean copy of it, which the form may hold."""
+    return (new.kind, new.url) == (old.kind, old.url) and (
+        new.sha256 == old.sha256 or new.sha256 in old.key
+    )
+
+
+def _retry_key(old: Job, number: int, *, new_seed: bool) -> str:
     """Return the cache key of what is made from a job and is another kind; the same each time, so
     that a second click joins the first.
     """
-    return hashlib.sha256(f"{old.cache_key} again {old.id} {new_seed}".encode()).hexdigest()
+    which = f" {number}" if number else ""
+    return hashlib.sha256(f"{old.cache_key} again {old.id} {new_seed}{which}".encode()).hexdigest()
 
 
 def _fill(job: Job, request: Request, seed: int, prepared: Prepared, permission: Permission) -> Job:

@@ -11,6 +11,10 @@ from wan.domain.jobs import Job
 SIMULATOR_POLL_SECONDS = 0.5
 SIMULATOR_USUAL_SECONDS = (6, 12)
 LONGEST_PAUSE = 300.0  # seconds between two looks when there is trouble
+_SECONDS_OF_A_TAKE = 4
+"""By which the last of several takes is later for each before it, as they are sent, downloaded and
+conformed one after the other. An estimate, until three of our own briefs say better.
+"""
 IDLE = 1.0  # seconds between two looks for work that another process may have queued
 
 
@@ -46,14 +50,18 @@ def next_poll_delay(every: float, attempts: int = 0, retry_after: float | None =
     return float(pause * random.uniform(0.95, 1.05))  # noqa: S311 - jitter is no secret
 
 
-def usual_seconds(model: Model, *, simulated: bool, past: Sequence[float] = ()) -> tuple[int, int]:
+def usual_seconds(
+    model: Model, *, simulated: bool, past: Sequence[float] = (), takes: int = 1
+) -> tuple[int, int]:
     """Return how long a run usually takes, from and to, in seconds: by our own last runs where
-    there are enough, else by the catalog.
+    there are enough, else by the catalog. takes: how many run side by side; the last video comes
+    later than one alone would.
     """
     if len(past) >= 3:
         ordered = sorted(past)
         return round(ordered[len(ordered) // 5]), round(ordered[-1 - len(ordered) // 5])
-    return SIMULATOR_USUAL_SECONDS if simulated else model.usual_seconds
+    low, high = SIMULATOR_USUAL_SECONDS if simulated else model.usual_seconds
+    return low, high + (takes - 1) * _SECONDS_OF_A_TAKE
 
 
 def expected_seconds(model: Model, *, simulated: bool, past: Sequence[float] = ()) -> float:

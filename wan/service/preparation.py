@@ -7,6 +7,7 @@ from typing import IO, Any, TypeVar
 
 from wan.domain.jobs import Reference
 from wan.domain.messages import Message
+from wan.domain.plain_text import clean_line
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request
 from wan.domain.turns import Asker
 from wan.environment.open_files import open_file
@@ -17,6 +18,7 @@ from wan.storage.uploads import Original
 
 Input = TypeVar("Input", inputs.VideoInput, inputs.SoundInput)
 
+_NAME_LENGTH = 120  # characters of a file's name that are kept
 _AUDIBLE = 0.1  # seconds by which a sound may differ from a video before anybody is told
 _FILE_CHANGES = (  # adjustments of a file, whatever is asked of it
     *("heif_converted", "avif_converted", "image_upright", "image_flattened"),
@@ -56,7 +58,9 @@ class Preparation:
         """
         if isinstance(request, ImageToVideoRequest):
             prepared = [
-                await self._prepare_image(asker, request.reference_image, request.size, request.fit)
+                await self._prepare_image(
+                    asker, request.reference_image, size=request.size, **request.framing
+                )
             ]
             if request.reference_audio is not None:
                 prepared.append(await self._prepare_sound(asker, request.reference_audio, request))
@@ -75,16 +79,16 @@ class Preparation:
         return await (
             self._prepare_video(asker, source)
             if kind == "video"
-            else self._prepare_image(asker, source, OWN_SHAPE[0], "crop")
+            else self._prepare_image(asker, source, size=OWN_SHAPE[0], fit="crop")
         )
 
     async def _prepare_image(
-        self, asker: Asker, source: Media, size: str, fit: str
+        self, asker: Asker, source: Media, **framing: Any
     ) -> tuple[Reference, list[Message]]:
         if isinstance(source, str):
             return Reference(kind="image", url=source), []
         picture = await inputs.run_in_sandbox(
-            asker, inputs.prepare_image, "reference_image", source, size=size, fit=fit
+            asker, inputs.prepare_image, "reference_image", source, **framing
         )
         about = {name: getattr(picture, name) for name in ("sha256", "bytes", "width", "height")}
         changes = tuple(one.key for one in picture.adjustments if one.key in _FILE_CHANGES)
@@ -97,9 +101,10 @@ class Preparation:
             else await self._references.keep(picture.sent, ".jpg")
         )
         about = {name: getattr(original, name) for name in about}
-        return Reference(kind="image", key=key, sent_key=sent_key, **about), _earlier_changes(
-            original, changes
-        ) + picture.adjustments
+        name = _name_of(source)
+        return Reference(
+            kind="image", name=name, key=key, sent_key=sent_key, **about
+        ), _earlier_changes(original, changes) + picture.adjustments
 
     async def _prepare_video(self, asker: Asker, source: Media) -> tuple[Reference, list[Message]]:
         if isinstance(source, str):
@@ -140,7 +145,13 @@ class Preparation:
                 source, copy, f".{taken.kind}", measured, asker.owner
             )
         about = {"key": key, "sent_key": key, "sha256": original.sha256, "bytes": original.bytes}
+        about["name"] = _name_of(source)
         return taken, about, _earlier_changes(original, changes) + taken.adjustments
+
+
+def _name_of(source: bytes | Path) -> str:
+    """Return what a file is called; "" for bytes."""
+    return clean_line(source.name)[:_NAME_LENGTH] if isinstance(source, Path) else ""
 
 
 def _earlier_changes(original: Original, changes: Collection[str]) -> list[Message]:

@@ -12,7 +12,9 @@ from wan.database.refusals import (
     TooManyComments,
     TooManyJobs,
     TooManyJobsOfAddress,
+    TooManyReplies,
     TooManyReviews,
+    TooManyTakes,
 )
 from wan.domain.catalog import format_money
 from wan.domain.errors import AccessRefused
@@ -44,12 +46,21 @@ def _message(refusal: Refusal) -> Message:
             return Message.of("jobs_many", high=limit)
         case TooManyJobsOfAddress(limit):
             return Message.of("address_jobs_many", high=limit)
+    return _message_of_review(refusal)
+
+
+def _message_of_review(refusal: Refusal) -> Message:
+    match refusal:
         case TooManyReviews(limit):
             return Message.of("reviews_many", high=limit)
+        case TooManyTakes(limit, there, new):
+            return Message.of("review_takes_full", high=limit, there=there, given=new)
         case ReviewFull(limit):
             return Message.of("review_full", high=limit)
         case NetworkFull():
             return Message.of("review_network_full")
+        case TooManyReplies(limit):
+            return Message.of("review_replies_many", high=limit)
         case TooManyComments(limit):
             return Message.of("review_comments_many", high=limit)
     raise refusal

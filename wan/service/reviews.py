@@ -12,7 +12,8 @@ from wan.database.engine import Database
 from wan.database.jobs import Jobs
 from wan.domain import ids
 from wan.domain import reviews as rules
-from wan.domain.errors import ReviewNotFound
+from wan.domain.errors import InvalidInput, ReviewNotFound
+from wan.domain.jobs import Job, label_takes
 from wan.domain.reviews import Review, Take
 from wan.service.files import Files
 from wan.service.lookup import look_up
@@ -56,10 +57,12 @@ class Reviews:
         title, note = rules.clean_title_and_note(title, note)
         now, token = self._clock(), ids.new_link_token()
         expires_at = rules.compute_expiry(expires_days, now)
-        takes = []
-        for number, job_id in enumerate(rules.check_take_ids(job_ids), 1):
-            job = await look_up(ids.JOB, self._jobs.get, job_id, owner)
-            takes.append(Take(number=number, job_id=job_id, job=rules.require_video(job)))
+        jobs = await self._find_takes(job_ids, owner)
+        labels = label_takes(jobs)
+        takes = [
+            Take(number, job.id, job, label=label)
+            for number, (job, label) in enumerate(zip(jobs, labels, strict=True), 1)
+        ]
         review = Review(
             ids.new_review_id(),
             owner,
@@ -76,6 +79,28 @@ class Reviews:
             await self._reviews.add(review, token)
         self._changed()
         return review, token
+
+    async def add_takes(self, review_id: str, job_ids: Sequence[str], *, owner: str) -> Review:
+        """Put takes behind those of an open review, in this order; those that it has stay where
+        they are. Raises ReviewNotFound, InvalidInput, AccessRefused and StorageUnavailable.
+        """
+        jobs = await self._find_takes(job_ids, owner)
+        add = self._reviews.add_takes
+        with explain_refusals():
+            new = await look_up(ids.REVIEW, add, review_id, owner, jobs, self._clock())
+        if new is None:
+            raise ReviewNotFound
+        if not new:
+            raise InvalidInput("takes", "review_takes_there")
+        self._changed()
+        return await self.get(review_id, owner=owner)
+
+    async def _find_takes(self, job_ids: Sequence[str], owner: str) -> list[Job]:
+        """Return the jobs of chosen takes. Raises InvalidInput."""
+        return [
+            rules.require_video(await look_up(ids.JOB, self._jobs.get, job_id, owner))
+            for job_id in rules.check_take_ids(job_ids)
+        ]
 
     async def list_reviews(self, *, owner: str, whole: str = "") -> list[Review]:
         """Return every review of this owner, newest first; verdicts come with the one whose id is

@@ -29,7 +29,10 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     async with contextlib.AsyncExitStack() as opened:
         folder = await asyncio.to_thread(settings.make_output_dir)
         database = await asyncio.to_thread(
-            Database, settings.database, setting=settings.database_setting
+            Database,
+            settings.database,
+            setting=settings.database_setting,
+            shared=settings.shared_library,
         )
         opened.callback(database.close)
         storage = Storage(settings.storage, settings.work_dir)

@@ -24,13 +24,17 @@ from wan.provider.local_simulator import LocalSimulator
 from wan.service import cleanup
 from wan.service.access import Access, AccessPolicy, KeyRing
 from wan.service.changes import Changes
+from wan.service.discussion import Discussion
 from wan.service.exports import Exports
+from wan.service.films import Films
 from wan.service.library import EditableLibrary
 from wan.service.references import References
 from wan.service.reviews import Reviews
 from wan.service.runner import Runner
+from wan.service.spending import Spending
 from wan.service.stores import Stores, open_stores
 from wan.service.submission import Submission
+from wan.service.thumbnails import Thumbnails
 from wan.service.watching import Watching
 from wan.storage.uploads import UploadFolder, default_folder
 
@@ -48,8 +52,12 @@ class _Parts:
     access: Access
     library: EditableLibrary
     exports: Exports
+    films: Films
     reviews: Reviews
+    spending: Spending
+    discussion: Discussion
     submission: Submission
+    thumbnails: Thumbnails
     watching: Watching
 
 
@@ -108,14 +116,34 @@ class Studio:
         return self._open_parts.exports
 
     @property
+    def films(self) -> Films:
+        """Finished videos, joined to one that is kept."""
+        return self._open_parts.films
+
+    @property
     def reviews(self) -> Reviews:
         """Takes that others are asked to judge."""
         return self._open_parts.reviews
 
     @property
+    def spending(self) -> Spending:
+        """What was made, by whom, and what it cost."""
+        return self._open_parts.spending
+
+    @property
+    def discussion(self) -> Discussion:
+        """What is said about comments in reviews."""
+        return self._open_parts.discussion
+
+    @property
     def submission(self) -> Submission:
         """What jobs cost, and how they are submitted, retried and cancelled."""
         return self._open_parts.submission
+
+    @property
+    def thumbnails(self) -> Thumbnails:
+        """Small pictures of what jobs were made from."""
+        return self._open_parts.thumbnails
 
     @property
     def watching(self) -> Watching:
@@ -202,14 +230,20 @@ class Studio:
             changes=changes,
             clock=clock,
         )
+        exports = Exports(stores.storage, library)
+        reviews = Reviews(stores.database, stores.storage, self.uploads, clock, changes.notify)
         return _Parts(
             stores=stores,
             runner=runner,
             access=access,
             library=library,
-            exports=Exports(stores.storage, library),
-            reviews=Reviews(stores.database, stores.storage, self.uploads, clock, changes.notify),
+            exports=exports,
+            films=Films(stores, library, exports, changes, clock),
+            spending=Spending(stores.database, settings, clock),
+            reviews=reviews,
+            discussion=Discussion(stores.database, reviews, clock, changes.notify),
             submission=submission,
+            thumbnails=Thumbnails(stores.storage, library, access.owners),
             watching=Watching(stores.database, library, keys, runner, changes, clock),
         )
 

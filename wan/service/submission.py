@@ -3,14 +3,21 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from wan.database.jobs import Jobs
 from wan.database.queue import Queue
 from wan.domain import catalog
-from wan.domain.catalog import MODELS, Price
-from wan.domain.errors import InvalidInput, MayPayTwice, StorageUnavailable, WanError
+from wan.domain.catalog import MODELS, Price, Tier
+from wan.domain.errors import (
+    InvalidInput,
+    JobNotFound,
+    MayPayTwice,
+    StorageUnavailable,
+    WanError,
+)
 from wan.domain.jobs import UNSENT, Job, JobState, Spent
 from wan.domain.messages import Message
 from wan.domain.requests import Request
@@ -21,7 +28,7 @@ from wan.service import polling
 from wan.service.access import Access, Permission
 from wan.service.changes import Changes
 from wan.service.library import Library
-from wan.service.new_jobs import NewJobs
+from wan.service.new_jobs import NewJobs, is_same_brief
 from wan.service.preparation import Preparation
 from wan.service.references import References
 from wan.service.refusals import explain_refusals
@@ -35,13 +42,21 @@ _JOIN_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Quote:
-    """What a run will cost and how long it usually takes. price: None where it is not known. usual:
-    from and to, seconds.
+    """What each take will cost and how long all of them usually take.
+
+    usual: from and to, seconds.
     """
 
-    price: Price | None
+    by_tier: Mapping[Tier, Price | None]
+    """The price in each resolution tier; None where it is not known."""
+    tier: Tier
     usual: tuple[int, int]
     simulated: bool
+
+    @property
+    def price(self) -> Price | None:
+        """The price in the tier that was asked about."""
+        return self.by_tier[self.tier]
 
 
 class Submission:
@@ -100,7 +115,13 @@ class Submission:
         )[0]
 
     async def submit_takes(
-        self, request: Request, *, owner: str, permission: Permission | None = None, takes: int = 1
+        self,
+        request: Request,
+        *,
+        owner: str,
+        permission: Permission | None = None,
+        takes: int = 1,
+        again: str = "",
     ) -> list[Job]:
         """Submit several jobs from one brief that differ by their seeds alone, and return them in
         order; they run side by side.
@@ -108,8 +129,11 @@ class Submission:
         takes: 1 to 4. The first asks for the seed that was given, the next for the one after it,
         and so on; without one each draws its own. Each take is joined or given back as `submit`
         does it: asking again for the same takes pays for none of them twice, and one that was made
-        before belongs to the brief that it was made for. The others are written all or none. Raises
-        what `submit` does.
+        before belongs to the brief that it was made for. The others are written all or none.
+
+        again: the id of a video of which these shall be new takes, whatever was made before; it
+        counts for nothing where the request is another one by now, or names a seed. Raises what
+        `submit` does.
         """
         if (
             isinstance(takes, bool)
@@ -125,6 +149,7 @@ class Submission:
             ["", *(f"take-{number}" if numbered else "" for number in range(2, takes + 1))],
             owner,
             permission,
+            again=again,
         )
 
     async def submit_or_join(self, request: Request, *, owner: str, permission: Permission) -> Job:
@@ -157,6 +182,8 @@ class Submission:
         permission = permission or self._policy.operator
         await asyncio.to_thread(self._storage.require_room)
         old = await self._library.get(job_id, owner=owner)
+        if old.is_film:
+            raise WanError(Message.of("film_again"))
         if old.spent is Spent.MAYBE and not may_pay_twice:
             raise MayPayTwice
         if old.account != permission.connection.account:
@@ -165,9 +192,7 @@ class Submission:
             return old  # it is on its way
         new_seed = old.state is JobState.SUCCEEDED if new_seed is None else new_seed
         again = self._new_jobs.make_retry(old, owner, permission, new_seed=new_seed)
-        with self._references.holding(
-            key for one in old.references for key in (one.key, one.sent_key)
-        ):
+        with self._references.holding(_keys_of(old)):
             return (await self._add([again], permission))[0]
 
     async def cancel(self, job_id: str, *, owner: str) -> Message:
@@ -219,8 +244,9 @@ class Submission:
         videos: Sequence[float | None] = (),
         references: int = 0,
         own_region: str | None = None,
+        takes: int = 1,
     ) -> Quote:
-        """Return what a run will cost and how long it usually takes.
+        """Return what a run will cost, and how long it usually takes until so many takes are there.
 
         duration: seconds of output. videos: the length of each reference video in seconds, None for
         a URL. references: how many there are in all. own_region: that of a visitor's own key, where
@@ -231,20 +257,26 @@ class Submission:
         simulated = self._settings.backend == "simulator" and not own
         past: list[float] = []
         with contextlib.suppress(StorageUnavailable):  # a price does not wait for the database
-            past = await self._jobs.list_run_seconds(
-                "simulator" if simulated else "dashscope", model, duration
+            past = await self._jobs.list_brief_seconds(
+                "simulator" if simulated else "dashscope", model, duration, takes
             )
         where = {"region": region, "currency": "" if own else self._connection.currency}
-        cost = catalog.price(
+        of_tier = partial(
+            catalog.price,
             known,
             **where,
-            size=size,
             duration=duration,
             audio=audio,
             videos=videos,
             references=references,
         )
-        return Quote(cost, polling.usual_seconds(known, simulated=simulated, past=past), simulated)
+        usual = polling.usual_seconds(known, simulated=simulated, past=past, takes=takes)
+        return Quote(
+            {tier: of_tier(size=tier) for tier in catalog.TIERS},
+            catalog.tier_of(size),
+            usual,
+            simulated,
+        )
 
     async def _submit(
         self,
@@ -254,13 +286,22 @@ class Submission:
         permission: Permission | None,
         *,
         joins: bool = False,
+        again: str = "",
     ) -> list[Job]:
         """Submit one job for each nonce, and for each next seed where the request names one."""
         permission = permission or self._policy.operator
         await asyncio.to_thread(self._storage.require_room)
-        with self._references.holding():
+        old = await self._find_made(again, owner)
+        with self._references.holding(_keys_of(old) if old else ()):
             prepared = await self._preparation.prepare(request, Asker(permission.address, owner))
             jobs = self._new_jobs.make_takes(request, nonces, owner, permission, prepared)
+            if nonces[0]:
+                plain = self._new_jobs.make_takes(request, [""], owner, permission, prepared)[0]
+                if made := await self._find_same(plain):
+                    jobs = [replace(job, brief_id=made.brief_id, take=0) for job in jobs]
+            if old and is_same_brief(jobs[0], old):
+                new = partial(self._new_jobs.make_retry, old, owner, permission, new_seed=True)
+                return await self._add([new(number=one) for one in range(len(jobs))], permission)
             if not joins:
                 return await self._insert(jobs, permission)
             async with self._joining:  # else two who ask at once would not see each other
@@ -273,9 +314,11 @@ class Submission:
     async def _insert(self, jobs: Sequence[Job], permission: Permission) -> list[Job]:
         """Write rows down, except for what is known: that is joined or given back."""
         known = [await self._find_same(job) for job in jobs]
+        # Those that are new are takes of the brief that some of them were made for before.
+        brief_id = next((there.brief_id for there in known if there), jobs[0].brief_id)
         # Under the key of what is on its way, the insert joins it.
         rows = [
-            replace(job, cache_key=there.cache_key) if there else job
+            replace(job, brief_id=brief_id, cache_key=there.cache_key if there else job.cache_key)
             for job, there in zip(jobs, known, strict=True)
         ]
         new = iter(
@@ -310,6 +353,13 @@ class Submission:
         self._changes.notify()
         return added
 
+    async def _find_made(self, job_id: str, owner: str) -> Job | None:
+        """Return a job of this owner that has a video; None for any other id."""
+        with contextlib.suppress(JobNotFound):
+            job = await self._library.get(job_id, owner=owner) if job_id else None
+            return job if job and job.state is JobState.SUCCEEDED else None
+        return None
+
     async def _find_joinable(self, job: Job) -> Job | None:
         """Return the job that another program without a token asked for, if its video is kept."""
         theirs = await self._jobs.find_joinable(job, job.created_at - _JOIN_SECONDS)
@@ -329,3 +379,8 @@ class Submission:
             if known is not None and (known.live or await self._storage.has(known.video_key))
             else None
         )
+
+
+def _keys_of(job: Job) -> list[str]:
+    """Return the storage keys of what a job was made from."""
+    return [key for one in job.references for key in (one.key, one.sent_key)]

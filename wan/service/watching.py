@@ -97,7 +97,7 @@ class Watching:
         """Return a job as it is at this moment, with a message. Raises JobNotFound."""
         job = await self._library.get(job_id, owner=owner)
         place = await self._place_in_line(job) if job.state is JobState.QUEUED else None
-        past = await self._jobs.list_run_seconds(job.backend, job.model, job.request["duration"])
+        expected = 0.0 if job.is_film else await self._expect(job)
         if job.live and job.account not in self._keys:
             job = replace(job, said=_waiting_message(job))
         elif job.live and self._runner.stuck:
@@ -111,11 +111,14 @@ class Watching:
             job=job,
             message=said,
             elapsed=max(self._clock() - job.state_at, 0.0),
-            expected=polling.expected_seconds(
-                MODELS[job.model], simulated=job.simulated, past=past
-            ),
+            expected=expected,
             place=place,
         )
+
+    async def _expect(self, job: Job) -> float:
+        """Return the usual seconds of a job in RUNNING."""
+        past = await self._jobs.list_run_seconds(job.backend, job.model, job.request["duration"])
+        return polling.expected_seconds(MODELS[job.model], simulated=job.simulated, past=past)
 
     async def find_newest(self, *, owner: str, models: Sequence[str]) -> Job | None:
         """Return the job of this owner with one of these models to show first: the newest on its

@@ -37,6 +37,8 @@ BILLED_SECONDS = {
     4: 1.25,
     5: 1.0,
 }  # of each reference video, by the number of references (model pricing, Apr-Jun 2026)
+CAPTION_GONE_SECONDS = 0.4  # of the end, so that it is gone from a copy with few frames too
+CAPTION_FADE_SECONDS = 0.4  # before that
 PLAIN_COLOUR = (46, 58, 70)  # RGB
 BT709 = 1  # colour primaries, transfer and matrix of HD video, in FFmpeg's numbers
 
@@ -177,7 +179,8 @@ class Picture:
     frames: int
     board: Storyboard
     light: Image.Image
-    words: tuple[Patch, ...]
+    caption: Patch | None
+    marks: tuple[Patch, ...]
     still: bool
 
     @classmethod
@@ -189,17 +192,14 @@ class Picture:
             )
         else:
             board = montage(references, size, order.seconds, order.seed)
-        words = (
-            caption(order.prompt, size),
-            watermark(size) if order.watermark else None,
-            simulated_mark(size),
-        )
+        marks = (*([watermark(size)] if order.watermark else []), simulated_mark(size))
         return cls(
             size,
             order.seconds * FPS,
             board,
             _vignette(size),
-            tuple(patch for patch in words if patch),
+            caption(order.prompt, size),
+            marks,
             still,
         )
 
@@ -207,9 +207,18 @@ class Picture:
         moments = [0.0] if self.still else [number / FPS for number in range(self.frames)]
         for moment in moments:
             frame = ImageChops.multiply(self.board.frame(moment), self.light)
-            for patch in self.words:
+            if self.caption and (strength := self._caption_strength(moment)):
+                self.caption.lay_on(frame, strength)
+            for patch in self.marks:
                 patch.lay_on(frame)
             yield from repeat(frame, self.frames // len(moments))
+
+    def _caption_strength(self, moment: float) -> float:
+        """How much of the caption is seen, 0 to 1: nothing at the end, so that it is not in the
+        picture from which another film continues.
+        """
+        left = self.frames / FPS - moment - CAPTION_GONE_SECONDS
+        return min(max(left / CAPTION_FADE_SECONDS, 0.0), 1.0)
 
 
 def _vignette(size: Size) -> Image.Image:

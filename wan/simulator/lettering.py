@@ -49,9 +49,12 @@ class Patch:
     left: int
     top: int
 
-    def lay_on(self, frame: Image.Image) -> None:
-        """Draw it on an RGB frame, in place."""
-        frame.paste(self.ink, (self.left, self.top), self.ink)
+    def lay_on(self, frame: Image.Image, strength: float = 1.0) -> None:
+        """Draw it on an RGB frame, in place. strength: 0 to 1, how much of it is seen."""
+        ink = self.ink
+        if strength < 1:
+            ink = ink.getchannel("A").point(lambda alpha: round(alpha * strength))
+        frame.paste(self.ink, (self.left, self.top), ink)
 
 
 def font_for(text: str, pixels: float) -> ImageFont.FreeTypeFont | None:
@@ -102,20 +105,21 @@ def watermark(size: tuple[int, int]) -> Patch:
 
 
 def caption(prompt: str, size: tuple[int, int]) -> Patch | None:
-    """The prompt in at most two lines on a shade that rises from the lower edge; None without
-    words, or without a font for them.
+    """The prompt in at most two lines below the mark, on a shade that falls from the upper edge:
+    players have their controls at the lower one. None without words, or without a font for them.
     """
     words = " ".join(prompt.split())
-    width, height = size
+    width = size[0]
     font = font_for(words + "…", min(min(size) * 0.042, width * 0.045)) if words else None
     if font is None:
         return None
-    margin = round(min(size) * 0.055)
+    mark = simulated_mark(size)
+    margin = mark.left
     step = round(font.size * 1.42)
     lines = _wrap(words, font, width - 2 * margin - round(font.size * 4))
-    ink = _shade(width, round(margin * 3.2 + step * len(lines)))
+    first = mark.top + mark.ink.height + round(font.size * 0.5)
+    ink = _shade(width, first + step * len(lines), margin * 2)
     draw = ImageDraw.Draw(ink)
-    first = ink.height - margin - step * len(lines)
     bar = max(2, round(font.size * 0.12))
     draw.rectangle(
         (margin, first + step * 0.12, margin + bar - 1, first + step * (len(lines) - 0.12)),
@@ -129,11 +133,14 @@ def caption(prompt: str, size: tuple[int, int]) -> Patch | None:
             font,
             anchor="lm",
         )
-    return Patch(ink, 0, height - ink.height)
+    return Patch(ink, 0, 0)
 
 
-def _shade(width: int, height: int) -> Image.Image:
-    darkness = np.linspace(0, 1, height) ** 1.2 * 200
+def _shade(width: int, dark: int, fading: int) -> Image.Image:
+    """A shade from the upper edge down: as dark for so many pixels, then fading for so many."""
+    height = dark + fading
+    light = (np.arange(height) - dark * 0.8).clip(0) / (height - dark * 0.8)
+    darkness = (1 - light * light * (3 - 2 * light)) * 165
     dither = np.random.default_rng(0).uniform(
         -0.5, 0.5, (height, width)
     )  # keeps the shade from banding

@@ -100,12 +100,16 @@ class Evidence:
 
     async def complete(self, job: Job) -> Path | None:
         """Finish a job's record and return its folder; None where there is none."""
+        if not self._is_recorded(job):
+            return None
         self.record(job)
         there = await wrap_future(self._thread.submit(os.path.isdir, self.folder(job)))
-        return self.folder(job) if self._is_recorded(job) and there else None
+        return self.folder(job) if there else None
 
     async def remove(self, job: Job) -> None:
         """Remove the record of a job and its video; what resists is logged and cleaned up later."""
+        if job.is_film:
+            return
         await wrap_future(
             self._thread.submit(partial(_remove_record, self.folder(job), self.video(job)))
         )
@@ -150,7 +154,8 @@ class Evidence:
         return min(map(last_change, begun), default=math.inf)
 
     def _is_recorded(self, job: Job) -> bool:
-        return self._visitors or job.owner == OPERATOR
+        """Tell whether there is a record of a job: of none that was no run."""
+        return not job.is_film and (self._visitors or job.owner == OPERATOR)
 
     def _schedule(self, job: Job, work: Callable[[Path, Job], None]) -> None:
         if self._is_recorded(job):
@@ -205,7 +210,7 @@ def _reference_entries(job: Job) -> list[dict[str, Any]]:
     known = []
     for number, one in enumerate(job.references, 1):
         about = asdict(one) | {"url": strip_query(one.url)}
-        del about["sent_key"], about["key"]
+        del about["sent_key"], about["key"], about["name"]  # a person's own
         known.append(
             {
                 "number": number,

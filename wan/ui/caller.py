@@ -14,7 +14,7 @@ from gradio.components import Component
 from pydantic import ValidationError
 
 from wan.domain import ids
-from wan.domain.errors import WanError
+from wan.domain.errors import InvalidInput, WanError
 from wan.domain.messages import Language, Message
 from wan.domain.turns import Asker
 from wan.service.access import Permission
@@ -214,6 +214,11 @@ class Events:
         handler = stream if inspect.isasyncgenfunction(act) else answer
         handler.__name__ = act.__name__  # by which Gradio calls the event
         return handler
+
+
+def field_of(error: Exception) -> str:
+    """Return the field of a form that an error is about; "" where it is about none."""
+    return error.field if isinstance(error, InvalidInput) else ""
 
 
 def explain(

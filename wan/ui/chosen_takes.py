@@ -3,25 +3,34 @@ downloaded.
 """
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
+from wan.domain.catalog import Fit
 from wan.domain.errors import JobNotFound
 from wan.domain.jobs import Job
 from wan.domain.messages import Message
+from wan.service.films import differ_in_shape
 from wan.ui import long_work, reuse_settings
 from wan.ui.caller import Caller, Events, explain
 from wan.ui.components import library as html
 from wan.ui.components.browser_text import BrowserText
-from wan.ui.components.component import OfJob
+from wan.ui.components.component import EventValues, OfJob
 from wan.web import compare
 from wan.web.paths import file_address
 
 _WITH_CHOSEN = "(token) => [token, window.wanLibrary.chosen()]"
 _WITHOUT_PROGRESS = """(html) => (html.includes("<progress") ? "" : html)"""
+
+
+class Joining(EventValues):
+    """A press on *Combine*, or on what it asks."""
+
+    fit: Fit | Literal[""] = ""
+    """How takes of another shape come to that of the first; "" as long as nobody has chosen."""
 
 
 class ChosenTakes:
@@ -32,19 +41,23 @@ class ChosenTakes:
     def __init__(self, events: Events, chosen: BrowserText, joining: set[str]) -> None:
         self._events, self._chosen, self._joining = events, chosen, joining
         self._language, self._studio = events.language, events.studio
-        self._bar = html.LibraryBar(html.show_bar(self._language), elem_id="wan-library-bar")
-        self._work = html.LibraryWork(elem_id="wan-library-work")
+        self.bar = html.LibraryBar(html.show_bar(self._language), elem_id="wan-library-bar")
+        self.work = html.LibraryWork(elem_id="wan-library-work")
         self._note = html.LibraryNote(elem_id="wan-library-refusal")
 
-    def connect(self, detail: html.LibraryDetail) -> None:
-        """Connect the buttons. detail: shows a comparison, and has the button for a bundle."""
-        chosen, work = self._chosen, self._work
-        self._bar.choose(None, None, chosen, js="() => window.wanLibrary.chosen()")
-        self._bar.clear(None, None, chosen, js="() => window.wanLibrary.clear()")
-        self._bar.review(None, js="() => window.wanStudio.turn('review')")
+    def connect(
+        self, detail: html.LibraryDetail, connect_open: Callable[[Callable[..., Any]], None]
+    ) -> None:
+        """Connect the buttons. detail: shows a comparison, and has the button for a bundle.
+        connect_open: connects a button that shows a job there.
+        """
+        chosen, work = self._chosen, self.work
+        self.bar.choose(None, None, chosen, js="() => window.wanLibrary.chosen()")
+        self.bar.clear(None, None, chosen, js="() => window.wanLibrary.clear()")
+        self.bar.review(None, js="() => window.wanStudio.turn('review')")
         self._note.hush(None, None, self._note, js="() => ''")
         self._events.connect(
-            self._bar.compare,
+            self.bar.compare,
             self.compare,
             [chosen],
             [detail, self._note],
@@ -52,12 +65,19 @@ class ChosenTakes:
             js=_WITH_CHOSEN,
             trigger_mode="multiple",
         )
-        joining = self._events.connect(
-            self._bar.join, self.join, [chosen], work, refuse=self._refuse_work, js=_WITH_CHOSEN
-        )
-        # Also when it was stopped: the last progress may have come after that.
-        joining.then(None, work, work, js=_WITHOUT_PROGRESS)
-        work.stop(None, cancels=[joining])
+        self._events.connect(
+            self.bar.move,
+            self.move,
+            [chosen],
+            self._note,
+            refuse=self._refuse_work,
+            values=html.Labels,
+            js=_WITH_CHOSEN,
+            trigger_mode="multiple",
+        ).then(None, js="() => window.wanLibrary.look()")
+        connect_open(work.open)
+        joins = [self._connect_join(event) for event in (self.bar.join, work.join)]
+        work.stop(None, cancels=joins)
         work.dismiss(None, None, work, js="() => ''")
         self._events.connect(
             detail.bundle,
@@ -67,6 +87,21 @@ class ChosenTakes:
             values=OfJob,
             trigger_mode="multiple",
         )
+
+    def _connect_join(self, event: Callable[..., Any]) -> Any:
+        joining = self._events.connect(
+            event,
+            self.join,
+            [self._chosen],
+            self.work,
+            refuse=self._refuse_work,
+            values=Joining,
+            js=_WITH_CHOSEN,
+        )
+        # Also when it was stopped: the last progress may have come after that.
+        done = joining.then(None, self.work, self.work, js=_WITHOUT_PROGRESS)
+        done.then(None, js="() => window.wanLibrary.look()")  # a film is a job by now
+        return joining
 
     def _refuse_comparison(self, _caller: Caller, error: Exception, _chosen: str) -> list[Any]:
         why = explain(error, not_ready="library_not_ready")
@@ -93,9 +128,16 @@ class ChosenTakes:
         board = compare.board(self._language, media)
         return [html.show_board(self._language, board, gone), ""]
 
-    async def join(self, caller: Caller, chosen: str) -> AsyncIterator[str]:
+    async def move(self, caller: Caller, event: html.Labels, chosen: str) -> str:
+        """Move the chosen takes to a project, or out of any."""
+        await self._studio.library.label(
+            chosen.split(), owner=caller.owner, project=event.project or ""
+        )
+        return ""
+
+    async def join(self, caller: Caller, event: Joining, chosen: str) -> AsyncIterator[str]:
         """Show how far the joining of the chosen takes is, and then the film. One at a time of an
-        owner.
+        owner. Before takes of different shapes are joined, it is asked how.
         """
         owner = caller.owner
         jobs, gone = await self._find(chosen, owner)
@@ -105,27 +147,32 @@ class ChosenTakes:
         elif owner in self._joining:
             why = Message.of("library_join_busy")
             yield html.show_note(self._language, why, beside="work")
+        elif not event.fit and differ_in_shape(jobs):
+            yield html.show_shapes(self._language, jobs, gone)
         else:
-            async with contextlib.aclosing(self._join(jobs, gone, owner)) as steps:
+            joining = self._join(jobs, gone, owner, event.fit or "pad")
+            async with contextlib.aclosing(joining) as steps:
                 async for step in steps:
                     yield step
 
     async def _join(
-        self, jobs: Sequence[Job], gone: Sequence[str], owner: str
+        self, jobs: Sequence[Job], gone: Sequence[str], owner: str, fit: Fit
     ) -> AsyncGenerator[str]:
-        async def join(progress: Callable[[float], None]) -> Path:
+        def join(progress: Callable[[float], None]) -> Coroutine[Any, Any, Job]:
             ids = [job.id for job in jobs]
-            async with reuse_settings.create_file(
-                self._studio, "wan-film.mp4", ids, owner=owner
-            ) as path:
-                await self._studio.exports.join(ids, owner=owner, target=path, progress=progress)
-            return path
+            return self._studio.films.make(ids, owner=owner, fit=fit, progress=progress)
 
         def show_share(done: float) -> str:
             return html.show_progress(self._language, done, gone)
 
-        def show_film(path: Path) -> str:
-            return self._offer(path, "wan-film.mp4", "library_film")
+        def show_film(film: Job) -> str:
+            return html.show_download(
+                self._language,
+                f"media/{film.media_token}/video.mp4",
+                "wan-film.mp4",
+                "library_film",
+                job=film.id,
+            )
 
         self._joining.add(owner)
         try:
@@ -139,7 +186,7 @@ class ChosenTakes:
         """Offer a video with its settings, whose download begins by itself."""
         owner = caller.owner
         job = await self._studio.library.get(event.job, owner=owner)
-        name = f"wan-{job.seed}.zip"
+        name = "wan-film.zip" if job.is_film else f"wan-{job.seed}.zip"
         async with reuse_settings.create_file(self._studio, name, [job.id], owner=owner) as path:
             await self._studio.exports.bundle(job.id, owner=owner, target=path)
         return self._offer(path, name, "library_bundle", at_once=True)
@@ -158,4 +205,4 @@ class ChosenTakes:
                 jobs.append(await self._studio.library.get(job_id, owner=owner))
             except JobNotFound:
                 gone.append(job_id)
-        return jobs, gone
+        return [job for job in jobs if job.video_key], gone

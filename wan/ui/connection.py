@@ -1,17 +1,25 @@
 """*Connection*: the panel that asks for a key of somebody's own and for the access code."""
 
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import gradio as gr
 
 from wan.domain.catalog import BASE_URLS
+from wan.domain.errors import AccessRefused
 from wan.domain.messages import Language, Message, t
 from wan.environment.settings import Settings
 from wan.service.studio import Studio
-from wan.ui.caller import Caller, Connection, Events, NotReady, explain
+from wan.ui.caller import Caller, Connection, Events, NotReady, explain, field_of
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import bare
-from wan.ui.components.lines import answer_of, panel_head
+from wan.ui.components.connection import show_head, show_steps
+from wan.ui.components.lines import answer_of
+
+_USE = "wan-connection-use"
+_BLAMED = {"key_unknown": "key", "workspace_denied": "workspace"}
+"""The field that the service finds wrong, by what it says."""
 
 
 def accepted_credentials(settings: Settings) -> tuple[bool, bool]:
@@ -28,42 +36,49 @@ def build(language: Language, studio: Studio) -> Connection:
     keys, codes = accepted_credentials(settings)
     owner = BrowserText("wan-owner-v1")
     with gr.Column(elem_id="wan-connection", visible=keys or codes):
-        gr.HTML(panel_head(language, "connection", "connection_note"), **bare)
+        gr.HTML(show_head(language), **bare)
         code = _secret(language, "code", visible=codes)
         key = _secret(language, "key", visible=keys)
-        with gr.Row(visible=keys, elem_classes="wan-pair"):
-            region = gr.Dropdown(
-                [(t(language, f"region_{name}"), name) for name in BASE_URLS],
-                value=settings.home_region,
-                label=t(language, "region"),
-                min_width=120,
-            )
-            workspace = gr.Textbox(
-                label=t(language, "workspace"),
-                placeholder=t(language, "workspace_placeholder"),
-                max_lines=1,
-                min_width=120,
-            )
+        gr.HTML(show_steps(language), visible=keys, **bare)
+        region = gr.Dropdown(
+            [(t(language, f"region_{name}"), name) for name in BASE_URLS],
+            value=settings.home_region,
+            label=t(language, "region"),
+            visible=keys,
+            elem_id="wan-connection-region",
+        )
+        workspace = gr.Textbox(
+            label=t(language, "workspace"),
+            placeholder=t(language, "workspace_placeholder"),
+            info=t(language, "workspace_note"),
+            max_lines=1,
+            visible=keys,
+            elem_id="wan-connection-workspace",
+        )
         with gr.Row(elem_classes="wan-pair"):
-            check, forget = (
-                gr.Button(t(language, "check"), size="sm", variant="primary"),
+            use, forget = (
+                gr.Button(t(language, "use_key"), size="sm", variant="primary", elem_id=_USE),
                 gr.Button(t(language, "forget"), size="sm"),
             )
         found = gr.HTML("", elem_id="wan-connection-found", **bare)
     own = BrowserText("wan-own-key-v1", restored=False)
     connection = Connection(owner, key, region, workspace, code, own)
-    _wire(Events(language, studio, connection), check, forget, found)
+    _wire(Events(language, studio, connection), use, forget, found)
     return connection
 
 
-def _wire(events: Events, check: gr.Button, forget: gr.Button, found: gr.HTML) -> None:
+def _wire(events: Events, use: gr.Button, forget: gr.Button, found: gr.HTML) -> None:
     language, studio, connection = events.language, events.studio, events.connection
 
     async def ask(caller: Caller) -> str:
-        return answer_of(language, await studio.access.check(caller.permission, owner=caller.owner))
+        said = await studio.access.check(caller.permission, owner=caller.owner)
+        return answer_of(language, said, _BLAMED.get(said.key, ""))
 
     def refuse(_caller: Caller, error: Exception) -> str:
-        return "" if isinstance(error, NotReady) else answer_of(language, explain(error))
+        if isinstance(error, NotReady):
+            return ""
+        field = "code" if isinstance(error, AccessRefused) else field_of(error)
+        return answer_of(language, explain(error), field)
 
     async def drop(caller: Caller) -> tuple[str, str, str]:
         dropped = 0
@@ -75,7 +90,12 @@ def _wire(events: Events, check: gr.Button, forget: gr.Button, found: gr.HTML) -
     def refuse_drop(caller: Caller, error: Exception) -> tuple[str, str, str]:
         return "", "", refuse(caller, error)
 
-    events.connect(check.click, ask, [], found, refuse=refuse, pays=True)
+    # Enter does the same as the button.
+    typed: list[Any] = [connection.key, connection.code, connection.workspace]
+    pressed = partial(gr.on, [use.click, *(part.submit for part in typed)])
+    events.connect(pressed, ask, [], found, refuse=refuse, pays=True).then(
+        None, js=f"() => window.wanFields.answered('{_USE}')"
+    )
     emptied = [connection.key, connection.code, found]
     events.connect(forget.click, drop, [], emptied, refuse=refuse_drop)
     connection.key.change(  # type: ignore[attr-defined]
@@ -92,5 +112,5 @@ def _secret(language: Language, name: str, *, visible: bool) -> gr.Textbox:
         type="password",
         visible=visible,
         max_lines=1,
-        elem_id=f"wan-{name}",
+        elem_id=f"wan-connection-{name}",
     )

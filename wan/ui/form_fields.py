@@ -9,36 +9,32 @@ from gradio.components import Component
 
 from wan.domain import catalog
 from wan.domain.catalog import Model
+from wan.domain.errors import InvalidInput
 from wan.domain.fields import BY_NAME, Makes, RequestField, fields_of
 from wan.domain.messages import Language, t
-from wan.domain.requests import OWN_SHAPE
 from wan.storage.uploads import UploadFolder
 from wan.ui.caller import hidden
 from wan.ui.components.component import bare
-from wan.ui.components.lines import hint
+from wan.ui.components.lines import Recalled, hint
 from wan.ui.inputs import file_value
 
-_SHAPES = {True: "landscape", False: "portrait"}
-
-
-def list_sizes(language: Language, *, own_shape: bool) -> list[tuple[str, str]]:
-    """Return every size under a name that people know. own_shape: the picture's own shape too."""
-    choices = [
-        (f"{size.replace('*', '×')} · {t(language, _shape(size))}", size) for size in catalog.SIZES
-    ]
-    return choices + [
-        (f"{t(language, 'own_shape')} · {tier}", tier) for tier in OWN_SHAPE if own_shape
-    ]
-
-
-def _shape(size: str) -> str:
-    width, height = catalog.parse_size(size)
-    return "square" if width == height else _SHAPES[width > height]
+_REFERENCES = ("reference_image", "reference_video")
 
 
 def element_id(tab: str, field: str) -> str:
     """Return the id of a field on the page, by which the script marks one that was refused."""
     return f"wan-{tab}-{field}"
+
+
+def locate(tab: str, error: Exception, values: Mapping[str, Any]) -> None:
+    """Have an error about a field of a request name the control in which that stands: references
+    are files in one, and links in another. values: what is in the form.
+    """
+    if not isinstance(error, InvalidInput) or not error.field.startswith(_REFERENCES):
+        return
+    files, links = ("image", "url") if tab == "image" else ("files", "urls")
+    is_link = values[links] and (error.message.key == "url_bad" or not values[files])
+    error.field = links if is_link else f"reference_{'image' if tab == 'image' else 'video'}"
 
 
 def add_field(language: Language, tab: str, name: str, **more: Any) -> Component:
@@ -57,6 +53,8 @@ def _add(language: Language, tab: str, row: RequestField, more: dict[str, Any]) 
         "label": t(language, row.label_key),
         "elem_id": element_id(tab, row.name),
     }
+    if row.note:
+        shown["info"] = t(language, row.note)
     if row.is_switch:
         return gr.Checkbox(**shown, value=bool(row.default), min_width=120, **more)
     if row.choices:
@@ -69,9 +67,9 @@ def _add(language: Language, tab: str, row: RequestField, more: dict[str, Any]) 
     return gr.Textbox(max_lines=1, **shown, **more)
 
 
-def add_prompt(language: Language, tab: str) -> gr.Textbox:
-    """Add the prompt."""
-    return gr.Textbox(
+def add_prompt(language: Language, tab: Makes) -> dict[str, Component]:
+    """Add the prompt, and below it what becomes of it."""
+    prompt = gr.Textbox(
         label=t(language, "prompt"),
         placeholder=t(language, f"prompt_{tab}_placeholder"),
         lines=3,
@@ -79,6 +77,9 @@ def add_prompt(language: Language, tab: str) -> gr.Textbox:
         elem_id=element_id(tab, "prompt"),
         elem_classes=f"wan-of-{catalog.PROMPT_LIMIT}",
     )
+    rows = [row for row in fields_of(tab) if row.by_prompt]
+    more = {"elem_classes": "wan-by-prompt"}
+    return {"prompt": prompt} | {row.name: _add(language, tab, row, more) for row in rows}
 
 
 def add_links(language: Language, tab: str, field: str, key: str, *, lines: int) -> gr.Textbox:
@@ -108,18 +109,6 @@ def add_duration(language: Language, tab: str, model: Model) -> gr.Slider:
         min_width=120,
         elem_id=element_id(tab, "duration"),
         elem_classes="wan-slider",
-    )
-
-
-def add_size(language: Language, tab: str, model: Model, *, own_shape: bool = False) -> gr.Dropdown:
-    """Add the size. own_shape: whether the picture's own shape may be kept."""
-    return gr.Dropdown(
-        list_sizes(language, own_shape=own_shape),
-        value=model.default_size,
-        label=t(language, "size"),
-        elem_id=element_id(tab, "size"),
-        filterable=False,
-        min_width=180,
     )
 
 
@@ -174,17 +163,16 @@ def add_generate(language: Language, tab: str) -> tuple[gr.Radio, gr.HTML, gr.Bu
         return takes, price, button
 
 
-def add_settings_upload(language: Language, tab: str) -> tuple[gr.UploadButton, gr.HTML]:
+def add_settings_upload(language: Language, tab: str) -> tuple[gr.UploadButton, Recalled]:
     """Add a button that fills the form with the settings in a video, and a place for the result."""
     button = gr.UploadButton(
-        t(language, "recall"),
-        file_types=[".mp4", ".mov"],
+        t(language, "recall"),  # what is no video is named by its content, in this language
         size="sm",
         elem_id=element_id(tab, "video"),
         elem_classes="wan-recall",
         min_width=0,
     )
-    return button, gr.HTML("", elem_id=element_id(tab, "recalled"), **bare)
+    return button, Recalled("", elem_id=element_id(tab, "recalled"))
 
 
 def add_samples(

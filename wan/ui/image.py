@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import gradio as gr
 from gradio.components import Component
@@ -18,9 +18,10 @@ from wan.domain.turns import Asker, Overtaken
 from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
-from wan.ui import form_fields
+from wan.ui import form_fields, framing
 from wan.ui.caller import Caller, Connection, Events, asker_of, hidden
 from wan.ui.components.component import bare
+from wan.ui.components.frame import enlargement_hint, show_frame
 from wan.ui.components.lines import hint, quiet, refusal, sound_hint
 from wan.ui.components.price import price_line
 from wan.ui.components.stage import show_idle, show_preview
@@ -38,21 +39,28 @@ _SAMPLES = (
 )
 
 
+class _Notes(NamedTuple):
+    """What is said of the files in the form."""
+
+    sound: gr.HTML
+    enlarged: gr.HTML
+
+
 def build(
     language: Language, studio: Studio, visitor: Connection, viewers: Capacity
-) -> tuple[TabStage, gr.HTML, Callable[[], Awaitable[str]]]:
-    """Build the tab. Returns its stage, its price line, and what gives the first price."""
+) -> tuple[TabStage, list[Component], Callable[[], Awaitable[list[Any]]]]:
+    """Build the tab. Returns its stage, what shows prices, and what gives the first of them."""
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            samples, fields, sound_note = _add_form(language, studio.uploads)
+            samples, fields, notes = _add_form(language, studio.uploads)
             video, recalled = form_fields.add_settings_upload(language, TAB)
             takes, price, generate = form_fields.add_generate(language, TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = TabStage(Events(language, studio, visitor), TAB, [_MODEL.name], viewers)
     run.wire(generate, takes, fields, read_in_thread, partial(draw_idle, language))
     run.video, run.recalled = video, recalled
-    _wire_preview(language, studio, run, visitor, fields)
-    _wire_sound(language, studio, fields, sound_note)
+    _wire_preview(language, studio, run, visitor, notes.enlarged)
+    _wire_sound(language, studio, fields, notes.sound)
     for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):
         form_fields.fill_on_click(
             button,
@@ -60,18 +68,30 @@ def build(
             picture=str(picture),
             outputs=[fields["image"], fields["url"], fields["prompt"]],
         )
-    return run, price, _wire_price(language, studio, run, visitor, price)
+        framing.reset_crop(button.click, fields)
+    framing.reset_crop(fields["image"].upload, fields)  # type: ignore[attr-defined]
+    shown = [price, fields["quality"]]
+    return run, shown, _wire_price(language, studio, run, visitor, shown)
 
 
 def read(values: Values) -> ImageToVideoRequest:
     """Return the request that the form makes. Raises InvalidInput."""
-    given = dict(values)
+    given = {name: value for name, value in values.items() if name not in framing.FIELDS}
     path, url, motion = given.pop("image"), (given.pop("url") or "").strip(), given.pop("motion_on")
     given["reference_audio"] = given.pop("sound_file")
+    given |= _frame(values)
     given |= {name: form_fields.parse_number(given[name]) for name in ("seed", "fps")}
     given["reference_image"] = path or url or None
     given["motion_strength"] = given["motion_strength"] if motion else None
     return ImageToVideoRequest(**given)
+
+
+def _frame(values: Values) -> dict[str, Any]:
+    """Return the fields of a request that say which shape a video has, and what of the picture
+    fills it.
+    """
+    size = framing.size_in(values)
+    return {"size": size, **framing.framing_in(values, size)}
 
 
 async def read_in_thread(values: Values, _asker: Asker) -> ImageToVideoRequest:
@@ -85,27 +105,40 @@ async def draw_idle(
     """Return the stage before a run: the picture as it will be sent, or a still where there is none
     that can be shown. Raises Overtaken.
     """
+    return (await _draw(language, values, card, asker, back=back))[0]
+
+
+async def _draw(
+    language: Language, values: Values, card: Card, asker: Asker, *, back: bool
+) -> tuple[str, str]:
+    """Return the stage before a run, and what is to be known of the picture."""
     if values["image"]:
         try:
-            webp = await inputs.run_in_sandbox(
-                asker, inputs.preview_image, values["image"], size=values["size"], fit=values["fit"]
+            asked = ImageToVideoRequest(reference_image=values["image"], **_frame(values))
+            preview = await inputs.run_in_sandbox(
+                asker, inputs.preview_image, values["image"], size=asked.size, **asked.framing
             )
-            return show_preview(language, webp, values["size"], card, back=back)
+            stage = show_preview(language, preview, asked.size, card, back=back)
+            return stage, enlargement_hint(language, preview.enlarged)
         except InvalidInput as error:
             card = refusal_card(error.message, error.field)
         except (StorageUnavailable, Crowded) as error:
             card = card or refusal_card(error.message)
-    return show_idle(language, f"{TAB}.webp", card)
+    return show_idle(language, f"{TAB}.webp", card), ""
 
 
 def _add_form(
     language: Language, uploads: UploadFolder
-) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
-    """Add samples, fields and the note below a sound."""
+) -> tuple[list[gr.Button], dict[str, Component], "_Notes"]:
+    """Add samples, fields and the notes below the files."""
     pictures = {key: picture for key, _, picture in _SAMPLES}
     samples = form_fields.add_samples(language, uploads, pictures)
-    fields: dict[str, Component] = {
-        "image": _add_image(language),
+    with gr.Column(elem_classes="wan-picture"):
+        fields: dict[str, Component] = {"image": _add_image(language)}
+        gr.HTML(show_frame(language), elem_id=element_id(TAB, "frame"), **bare)
+        fields |= framing.add_crop(language, TAB)
+        enlarged = gr.HTML("", elem_id=element_id(TAB, "enlarged"), **bare)
+    fields |= {
         "url": gr.Textbox(
             label=t(language, "image_url"),
             show_label=False,
@@ -114,17 +147,16 @@ def _add_form(
             elem_id=element_id(TAB, "url"),
             max_lines=1,
         ),
-        "prompt": form_fields.add_prompt(language, TAB),
     }
+    fields |= form_fields.add_prompt(language, TAB)
+    fields["shape"] = framing.add_shape(language, TAB, own_shape=True)
+    fields |= framing.add_fit(language, TAB)
     with gr.Row(elem_classes="wan-pair"):
+        fields["quality"] = framing.add_quality(language, TAB)
         fields["duration"] = form_fields.add_duration(language, TAB, _MODEL)
-        fields["size"] = form_fields.add_size(language, TAB, _MODEL, own_shape=True)
-    with gr.Row(elem_classes="wan-pair wan-fit"):
-        fields["fit"] = form_fields.add_field(language, TAB, "fit", min_width=160)
-        gr.HTML(quiet(language, "model", _MODEL.name), elem_classes="wan-model", **bare)
     with gr.Accordion(t(language, "more"), open=False, elem_classes="wan-more"):
         more, sound_note = _add_more(language)
-    return samples, fields | more, sound_note
+    return samples, fields | more, _Notes(sound_note, enlarged)
 
 
 def _add_image(language: Language) -> gr.Image:
@@ -142,6 +174,7 @@ def _add_image(language: Language) -> gr.Image:
 
 def _add_more(language: Language) -> tuple[dict[str, Component], gr.HTML]:
     """Add what is folded away. Returns the fields, and the note below the sound."""
+    gr.HTML(quiet(language, "model", _MODEL.name), elem_classes="wan-model", **bare)
     fields = form_fields.add_seed_and_fps(language, TAB)
     with gr.Group(elem_classes="wan-motion"):
         fields |= _add_motion(language)
@@ -180,61 +213,81 @@ def _add_motion(language: Language) -> dict[str, Component]:
 
 
 def _wire_price(
-    language: Language, studio: Studio, run: TabStage, visitor: Connection, price: gr.HTML
-) -> Callable[[], Awaitable[str]]:
-    """Keep the price line up to date. Returns what gives it for an untouched form."""
+    language: Language, studio: Studio, run: TabStage, visitor: Connection, shown: list[Component]
+) -> Callable[[], Awaitable[list[Any]]]:
+    """Keep the prices up to date. shown: the price line, and the quality. Returns what gives them
+    for an untouched form.
+    """
 
     async def quote(
         takes: str,
-        size: str,
+        shape: str,
+        quality: str,
         duration: float,
         sound: bool,  # noqa: FBT001 - Gradio gives values by place
         own: str,
         region: str,
-    ) -> str:
-        own_region = region if own else None
+    ) -> list[Any]:
         quoted = await studio.submission.quote(
-            model=_MODEL.name, size=size, duration=int(duration), audio=sound, own_region=own_region
+            model=_MODEL.name,
+            size=framing.size_in({"shape": shape, "quality": quality}),
+            duration=int(duration),
+            audio=sound,
+            own_region=region if own else None,
+            takes=int(takes),
         )
-        return price_line(
+        line = price_line(
             language, quoted.price, quoted.usual, simulated=quoted.simulated, takes=int(takes)
         )
+        return [line, framing.price_qualities(language, shape, quoted.by_tier)]
 
-    form = [run.fields[name] for name in ("size", "duration", "audio")]
+    form = [run.fields[name] for name in ("shape", "quality", "duration", "audio")]
     priced = [run.takes, *form, visitor.own, visitor.region]
     changes = [part.change for part in priced]  # type: ignore[attr-defined]
-    gr.on(changes, quote, priced, price, trigger_mode="always_last", **hidden)
+    gr.on(changes, quote, priced, shown, trigger_mode="always_last", **hidden)
+    size = framing.show_size(_MODEL.default_size)
     return partial(
-        quote, "1", _MODEL.default_size, _MODEL.default_duration, sound=True, own="", region=""
+        quote, "1", **size, duration=_MODEL.default_duration, sound=True, own="", region=""
     )
 
 
 def _wire_preview(
-    language: Language, studio: Studio, run: TabStage, visitor: Connection, fields: dict[str, Any]
+    language: Language, studio: Studio, run: TabStage, visitor: Connection, enlarged: gr.HTML
 ) -> None:
-    """Show on the stage how the picture will be cropped or padded."""
+    """Show on the stage how the picture will be cropped or padded, and say what is to be known of
+    it.
+    """
+    names = ("image", *framing.FIELDS)
+    filled = ("image", *framing.CROP_FIELDS)  # not only by hand
 
-    async def show(
-        token: str, job_id: str, image: Path | None, size: str, fit: str, request: gr.Request
-    ) -> Any:
+    async def show(token: str, job_id: str, request: gr.Request, *given: Any) -> tuple[Any, Any]:
+        *form, kept = given  # whether the stage stays: the form was only put back
         caller = Caller(studio, request, token)
-        if not image or await run.is_live(caller, job_id):
-            return gr.skip()  # no picture, or the stage belongs to the video that is being made
+        values = dict(zip(names, form, strict=True))
+        if not values["image"]:
+            return gr.skip(), ""
+        is_busy = await run.is_live(caller, job_id)
         asker = asker_of(studio, token, request, "stage")
-        given = {"image": image, "size": size, "fit": fit}
         try:
-            preview = await draw_idle(language, given, run.ready, asker, back=bool(job_id))
+            stage, note = await _draw(language, values, run.ready, asker, back=bool(job_id))
         except Overtaken:
-            return gr.skip()  # the page has asked for another meanwhile
-        # or has begun a video, which has the stage now
-        return gr.skip() if await run.was_begun_since(caller, arrival_time()) else preview
+            return gr.skip(), gr.skip()  # the page has asked for another meanwhile
+        # The stage belongs to the video that is being made, or has been begun meanwhile.
+        if kept or is_busy or await run.was_begun_since(caller, arrival_time()):
+            return gr.skip(), note
+        return stage, note
 
-    shaping = [fields["image"], fields["size"], fields["fit"]]
+    shaping: list[Any] = [run.fields[name] for name in names]
+    triggers = [
+        part.change if name in filled else part.blur if name == "pad_color" else part.input
+        for name, part in zip(names, shaping, strict=True)
+    ]
     gr.on(
-        [fields["image"].change, fields["size"].input, fields["fit"].input],
+        triggers,
         show,
-        [visitor.owner, run.job, *shaping],
-        run.view,
+        [visitor.owner, run.job, *shaping, run.again],
+        [run.view, enlarged],
+        js="(...given) => given.with(-1, window.wanForms.keepsStage('image') ? 'kept' : '')",
         trigger_mode="always_last",
         **hidden,
     )
@@ -255,7 +308,7 @@ def _wire_sound(language: Language, studio: Studio, fields: dict[str, Any], note
             )
             return sound_hint(language, found.seconds, found.adjustments)
         except (InvalidInput, StorageUnavailable, Crowded) as error:
-            return refusal(language, error.message)
+            return refusal(language, error.message, "reference_audio")
         except Overtaken:
             return gr.skip()  # another has been chosen meanwhile
 

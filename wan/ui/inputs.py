@@ -92,8 +92,16 @@ class Page(gr.Blocks):
         all_endpoints: bool = False,  # noqa: FBT001, FBT002 - Gradio gives it by place
         page: str | None = None,
     ) -> APIInfo:
-        """Return the endpoints for programs, whichever page asks."""
-        return super().get_api_info(all_endpoints)
+        """Return the endpoints for programs, whichever page asks, with what their parameters are:
+        Gradio names each after a component, and says of none what it is for (gradio 6.31.0).
+        """
+        info = super().get_api_info(all_endpoints)
+        for function in self.fns.values():
+            known = info["named_endpoints"].get(f"/{function.api_name}")
+            if known and function.api_visibility == "public":
+                for block, parameter in zip(function.inputs, known["parameters"], strict=True):
+                    _describe_parameter(block, parameter)
+        return info
 
     async def preprocess_data(
         self, block_fn: Any, inputs: Any, state: Any, *more: Any
@@ -216,11 +224,18 @@ def file_value(uploads: UploadFolder, path: Path) -> dict[str, Any]:
     }
 
 
-def describe(block: Block, name: str, default: Any, *, files: bool) -> None:
+def describe(block: Block, name: str, default: Any, *, files: bool, example: Any) -> None:
     """Note what a parameter of an endpoint for programs is called, its value unless it is given,
-    and whether it may hold files.
+    whether it may hold files, and what an example of a call has.
     """
     block.wan_name, block.wan_default, block.wan_files = name, default, files  # type: ignore[attr-defined]
+    block.wan_example = example  # type: ignore[attr-defined]
+
+
+def _describe_parameter(block: Any, parameter: Any) -> None:
+    """Say in Gradio's description of a parameter what it is for."""
+    parameter["label"], parameter["example_input"] = name_of(block), block.wan_example
+    parameter["python_type"]["description"] = parameter["type"]["description"]
 
 
 def name_of(block: Block) -> str:

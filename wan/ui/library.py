@@ -2,7 +2,7 @@
 several together. `assets/library.js` adds what only a browser knows, such as where somebody was.
 """
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -12,36 +12,22 @@ from gradio.components import Component
 
 from wan.domain.catalog import MODELS
 from wan.domain.errors import WanError
-from wan.domain.jobs import GROUPS
-from wan.domain.messages import Language, t
-from wan.service.library import VERDICTS
+from wan.domain.messages import Language, Message
 from wan.service.studio import Studio
-from wan.ui import image, reuse_settings
+from wan.ui import reuse_settings
 from wan.ui.caller import Caller, Connection, Events, explain
 from wan.ui.chosen_takes import ChosenTakes
 from wan.ui.components import library as html
 from wan.ui.components.browser_text import BrowserText
-from wan.ui.components.component import EventValues, OfJob
+from wan.ui.components.component import OfJob, bare
+from wan.ui.components.lines import hint
 from wan.ui.components.stage import show_job
+from wan.ui.library_filters import Place, make_filters, read_asked
+from wan.ui.selection import Selection
 
 TAB = "library"
 PAGE = 24  # cards
-
-
-class Place(EventValues):
-    """Which page of the jobs is wanted, as the page before it said."""
-
-    offset: str = ""
-    """How many jobs are before it."""
-    until: str = ""
-    """Up to which moment, in seconds since 1970; what came later is on no page."""
-
-    def read(self) -> tuple[int, float | None]:
-        """Return both; those of the first page for what no page ever said."""
-        try:
-            return min(max(int(self.offset), 0), 10**9), float(self.until) if self.until else None
-        except (ValueError, OverflowError):
-            return 0, None
+_SHELVED = "(...given) => window.wanLibrary.shelved(given)"
 
 
 def build(
@@ -59,14 +45,17 @@ def build(
     """
     events = Events(language, studio, connection)
     with gr.Column(elem_id="wan-library-room"):
+        if studio.settings.shared_library:
+            gr.HTML(hint(language, "library_shared"), elem_id="wan-library-shared", **bare)
         with gr.Row(elem_classes="wan-filters"):
-            filters = _filters(language)
+            filters = make_filters(language)
         with gr.Column(elem_id="wan-library"):
             library = Library(events, tabs, runs)
         with gr.Column(elem_id="wan-library-foot"):
             takes = ChosenTakes(events, chosen, joining)
     library.connect(tab, filters)
-    takes.connect(library.detail)
+    takes.connect(library.detail, library.connect_open)
+    Selection(events, chosen, joining).connect(takes.bar, takes.work)
     reuse_settings.wire(language, studio, connection, tabs, runs)
 
 
@@ -78,6 +67,7 @@ class Library:
     def __init__(self, events: Events, tabs: gr.Tabs, runs: reuse_settings.Runs) -> None:
         self._events, self._tabs, self._runs = events, tabs, runs
         self._language, self._studio = events.language, events.studio
+        self._shelf = BrowserText("wan-library-shelf-v1", restored=False)
         self._no_note = html.show_note(self._language)
         self._note = html.LibraryNote(self._no_note, elem_id="wan-library-note")
         self._grid = html.LibraryGrid(elem_id="wan-library-grid")
@@ -87,16 +77,37 @@ class Library:
         """Connect the filters, the cards and the buttons of a job. tab: looks anew whenever it is
         opened.
         """
+        self._asked = [*filters, self._shelf]
         self._connect_list(filters)
-        tab.select(None, js="() => window.wanLibrary.look()")
+        tab.select(None, js="() => window.wanLibrary.selected()")
+        for opening in (self._grid.open, self.detail.open):
+            self.connect_open(opening)
         self._events.connect(
-            self._grid.open,
-            self.open,
-            outputs=[self.detail, self._note],
+            self._grid.every,
+            self.every,
+            self._asked,
+            self._note,
+            refuse=self._refuse_note,
+            js=_SHELVED,
+        )
+        self._events.connect(
+            self.detail.annotate,
+            self.annotate,
+            self._asked,
+            [self.detail, self._note],
             refuse=self._refuse,
-            values=OfJob,
+            values=html.Labels,
+            js=_SHELVED,
             trigger_mode="multiple",
         )
+        self._events.connect(
+            self._grid.annotate,
+            self.star,
+            outputs=self._note,
+            refuse=self._refuse_note,
+            values=html.Labels,
+            trigger_mode="multiple",
+        ).then(None, js="() => window.wanLibrary.look()")
         self.detail.close(None, None, self.detail, js="() => ''")
         forms = [self._tabs, *reuse_settings.list_outputs(self._runs)]
         views = [part for run in self._runs.values() for part in (run.view, run.job)]
@@ -104,14 +115,28 @@ class Library:
         self._connect_act(self.detail.use, self.use, forms)
         self._connect_act(self.detail.frame, self.frame, forms)
         self._connect_act(self.detail.watch, self.watch, stages)
-        self._connect_act(self.detail.again, self.again, stages)
+        self._connect_act(self.detail.again, self.again, forms)
+        self._connect_act(self.detail.retry, self.retry, stages)
         self._connect_act(self.detail.delete, self.delete, [])
+
+    def connect_open(self, event: Callable[..., Any]) -> None:
+        """Connect a button that shows a job in place of the cards."""
+        self._events.connect(
+            event,
+            self.open,
+            self._asked,
+            [self.detail, self._note],
+            refuse=self._refuse,
+            values=OfJob,
+            js=_SHELVED,
+            trigger_mode="multiple",
+        )
 
     def _connect_list(self, filters: Sequence[Any]) -> None:
         connect = partial(
             self._events.connect,
             act=self.list_jobs,
-            inputs=filters,
+            inputs=self._asked,
             outputs=[self._grid, self._note],
             refuse=self._refuse,
             values=Place,
@@ -137,28 +162,26 @@ class Library:
         """
         unchanged = [gr.skip()] * len(others)
 
-        async def answer(caller: Caller, event: OfJob) -> list[Any]:
+        async def answer(caller: Caller, event: OfJob, *asked: str | None) -> list[Any]:
             try:
                 shown, *changed = await act(caller, event.job)
             except WanError as error:
-                job = await self._studio.watching.snapshot(event.job, owner=caller.owner)
-                return [
-                    html.show_job(self._language, job, error.message),
-                    self._no_note,
-                    *unchanged,
-                ]
+                shown = await self._show(caller, event.job, asked, error.message)
+                return [shown, self._no_note, *unchanged]
             return [shown, self._no_note, *changed]
 
-        def refuse(caller: Caller, error: Exception) -> list[Any]:
+        def refuse(caller: Caller, error: Exception, *_asked: object) -> list[Any]:
             return [*self._refuse(caller, error), *unchanged]
 
         answer.__name__ = act.__name__
         self._events.connect(
             event,
             answer,
-            outputs=[self.detail, self._note, *others],
+            self._asked,
+            [self.detail, self._note, *others],
             refuse=refuse,
             values=OfJob,
+            js=_SHELVED,
             trigger_mode="multiple",
         )
 
@@ -167,73 +190,116 @@ class Library:
         why = explain(error, not_ready="library_not_ready")
         return [gr.skip(), html.show_note(self._language, why)]
 
-    async def list_jobs(
-        self, caller: Caller, place: Place, search: str | None, model: str, state: str, verdict: str
-    ) -> list[Any]:
-        """Show a page of cards."""
+    def _refuse_note(self, caller: Caller, error: Exception, *_asked: object) -> Any:
+        return self._refuse(caller, error)[1]
+
+    async def list_jobs(self, caller: Caller, place: Place, *asked: str | None) -> list[Any]:
+        """Show a page of cards. asked: what stands in the filters, and what is looked at, where
+        another filter has changed.
+        """
         offset, until = place.read()
         until = until if offset else None
+        wanted = read_asked(asked, place)
         page = await self._studio.library.list_jobs(
-            owner=caller.owner,
-            search=search or "",
-            model=model,
-            state=state,
-            verdict=verdict,
-            until=until,
-            offset=offset,
-            limit=PAGE,
+            owner=caller.owner, until=until, offset=offset, limit=PAGE, **wanted
         )
-        return [html.show_page(self._language, page, offset, PAGE, until), self._no_note]
+        shown = html.show_page(
+            self._language,
+            page,
+            offset,
+            PAGE,
+            until,
+            project=wanted["project"],
+            starred=wanted["starred"],
+        )
+        return [shown, self._no_note]
 
-    async def open(self, caller: Caller, event: OfJob) -> list[Any]:
-        """Show one job."""
-        job = await self._studio.watching.snapshot(event.job, owner=caller.owner)
-        return [html.show_job(self._language, job), self._no_note]
+    async def open(self, caller: Caller, event: OfJob, *asked: str | None) -> list[Any]:
+        """Show one job. asked: as for `list_jobs`."""
+        return [await self._show(caller, event.job, asked), self._no_note]
+
+    async def _show(
+        self,
+        caller: Caller,
+        job_id: str,
+        asked: Sequence[str | None],
+        note: Message | None = None,
+        *,
+        kept: bool = False,
+    ) -> str:
+        """Return a job, between those before and after it. kept: see `show_job`."""
+        event = await self._studio.watching.snapshot(job_id, owner=caller.owner)
+        place = await self._studio.library.find_place(
+            event.job, owner=caller.owner, **read_asked(asked)
+        )
+        return html.show_job(
+            self._language,
+            event,
+            note,
+            place,
+            kept=kept,
+            thumbnail=self._studio.thumbnails.name,
+            there=await self._studio.films.find_takes(event.job),
+        )
+
+    async def every(self, caller: Caller, *asked: str | None) -> str:
+        """Have every job chosen that matches the filters and has ended, also on other pages."""
+        found = await self._studio.library.list_ended(
+            owner=caller.owner, limit=html.CHOSEN, **read_asked(asked)
+        )
+        return html.show_picked(self._language, found, time.time())
+
+    async def annotate(self, caller: Caller, event: html.Labels, *asked: str | None) -> list[Any]:
+        """Name a job, star it, or move it to a project."""
+        owner, note = caller.owner, Message.of("library_kept")
+        try:
+            await self._studio.library.label([event.job], owner=owner, **event.changes)
+        except WanError as error:
+            note = error.message
+        kept = note.key == "library_kept"
+        return [await self._show(caller, event.job, asked, note, kept=kept), self._no_note]
+
+    async def star(self, caller: Caller, event: html.Labels) -> str:
+        """Star a job among the cards, or take its star away."""
+        await self._studio.library.label([event.job], owner=caller.owner, **event.changes)
+        return self._no_note
 
     async def use(self, caller: Caller, job_id: str) -> list[Any]:
         """Fill the form of its tab with a job's settings, and go there."""
-        owner = caller.owner
-        job = await self._studio.library.get(job_id, owner=owner)
-        references = await reuse_settings.copy_references(self._studio, job.id, owner=owner)
-        tab = MODELS[job.model].makes
-        return self._fill(
-            tab, reuse_settings.make_form_values(tab, job.request, job.seed, references)
-        )
+        form = await reuse_settings.read_settings(self._studio, job_id, owner=caller.owner)
+        return self._fill(*form)
+
+    async def again(self, caller: Caller, job_id: str) -> list[Any]:
+        """Do as `use`, for new takes of the job: each draws a seed of its own."""
+        tab, form = await reuse_settings.read_settings(self._studio, job_id, owner=caller.owner)
+        return self._fill(tab, form | {"seed": ""}, job_id=job_id)
 
     async def frame(self, caller: Caller, job_id: str) -> list[Any]:
         """Make the last frame of a job's video the picture of the next shot."""
-        owner = caller.owner
-        job = await self._studio.library.get(job_id, owner=owner)
-        async with reuse_settings.create_file(
-            self._studio, "last-frame.png", [job.id], owner=owner
-        ) as path:
-            frame = await self._studio.exports.extract_last_frame(job.id, owner=owner)
-            await asyncio.to_thread(path.write_bytes, frame)
-        form = {
-            "image": str(path),
-            "url": "",
-            "size": job.request["size"],
-            "fit": "crop",
-            "seed": "",
-        }
-        return self._fill(image.TAB, form, continues=True)
+        form = await reuse_settings.read_last_frame(self._studio, job_id, owner=caller.owner)
+        return self._fill(*form, continues=True)
 
-    def _fill(self, tab: str, form: dict[str, Any], *, continues: bool = False) -> list[Any]:
+    def _fill(
+        self, tab: str, form: dict[str, Any], *, job_id: str = "", continues: bool = False
+    ) -> list[Any]:
+        """job_id: of what the form shall make new takes. continues: see `show_departure`."""
         filled = reuse_settings.fill_outputs(self._runs, tab, form)
-        departure = html.show_departure(self._language, tab, continues=continues)
+        departure = html.show_departure(
+            self._language, tab, job_id, fresh=bool(job_id), continues=continues
+        )
         return [departure, gr.Tabs(selected=tab), *filled]
 
     async def watch(self, caller: Caller, job_id: str) -> list[Any]:
         """Show a job on the tab on which it was made: there it is followed and cancelled."""
         return await self._resume(caller, job_id, again=False)
 
-    async def again(self, caller: Caller, job_id: str) -> list[Any]:
+    async def retry(self, caller: Caller, job_id: str) -> list[Any]:
         """Show a job on the tab on which it was made, where the script makes it once more."""
         return await self._resume(caller, job_id, again=True)
 
     async def _resume(self, caller: Caller, job_id: str, *, again: bool) -> list[Any]:
         event = await self._studio.watching.snapshot(job_id, owner=caller.owner)
-        tab = MODELS[event.job.model].makes
+        tab = MODELS[reuse_settings.require_run(event.job).model].makes
         views: list[Any] = []
         for of in self._runs:
             shown = (show_job(self._language, event), event.job.id)
@@ -245,46 +311,3 @@ class Library:
         """Delete a job."""
         await self._studio.library.delete(job_id, owner=caller.owner)
         return [html.show_gone(self._language, job_id)]
-
-
-def _filters(language: Language) -> list[Any]:
-    everything = [(t(language, "library_any"), "")]
-    models = everything + [(name, name) for name in MODELS]
-    states = everything + [(t(language, f"library_state_{name}"), name) for name in GROUPS]
-    verdicts = everything + [
-        (t(language, "library_verdict_none" if name == "none" else f"rv_{name}"), name)
-        for name in VERDICTS
-    ]
-    search = gr.Textbox(
-        label=t(language, "library_search"),
-        placeholder=t(language, "library_search_placeholder"),
-        max_lines=1,
-        max_length=200,
-        elem_id="wan-library-search",
-        scale=3,
-        min_width=200,
-    )
-    return [
-        search,
-        *(
-            _filter(language, name, choices)
-            for name, choices in (
-                ("model", models),
-                ("library_state", states),
-                ("library_verdict", verdicts),
-            )
-        ),
-    ]
-
-
-def _filter(language: Language, key: str, choices: list[tuple[Any, str]]) -> gr.Dropdown:
-    identity = f"wan-library-{key.removeprefix('library_')}"
-    return gr.Dropdown(
-        choices,
-        value="",
-        label=t(language, key),
-        elem_id=identity,
-        filterable=False,
-        scale=1,
-        min_width=130,
-    )

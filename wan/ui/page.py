@@ -15,8 +15,9 @@ from wan.environment.settings import Settings
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
 from wan.ui import connection as connections
-from wan.ui import image, library, reference, review
+from wan.ui import image, library, other_tab, reference, review
 from wan.ui.api.endpoints import Api
+from wan.ui.api.snippets import install_snippets
 from wan.ui.caller import Caller, Events, explain
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.header import Header, show_header
@@ -26,6 +27,7 @@ from wan.ui.stage import TabStage, make_viewers
 from wan.web.capacity import Capacity
 from wan.web.languages import PATHS
 
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - names of all addresses of a machine
 _KEEP_UPLOADS = 24 * 3600  # seconds
 
 
@@ -49,6 +51,7 @@ def build(studio: Studio, opened: asyncio.Event) -> Page:
     """
     deny_downloads()
     keep_no_values()
+    install_snippets()
     gr.set_static_paths(
         [SAMPLES]
     )  # else Gradio copies them among the uploads, which go after a day
@@ -86,17 +89,25 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
             library.build(language, studio, connection, tabs, shelves, chosen, runs, shared.joining)
         with gr.Tab(t(language, "review"), id=review.TAB) as reviewing:
             review.build(language, studio, connection, chosen, opened, reviewing, shared.packing)
+    other_tab.wire(Events(language, studio, connection), tabs, runs)
     # The token and what is in the forms only Gradio can read.
     header.private_link(None, connection.owner, None, js="(token) => window.wanStudio.share(token)")
     forms = [part for one in runs.values() for part in (*one.fields.values(), one.takes)]
+    gr.on(
+        [part.change for part in forms],  # type: ignore[attr-defined]
+        None,
+        forms,
+        None,
+        js="(...forms) => window.wanForms.remember(forms)",
+    )
     header.carry(None, forms, None, js="(...forms) => window.wanForms.carry(forms)")
 
     greeting = _Greeting(runs, (first[2], second[2]), partial(_header, language, studio.settings))
     shown = [
         connection.owner,
         connection.own,
-        first[1],
-        second[1],
+        *first[1],
+        *second[1],
         *(part for one in runs.values() for part in (one.view, one.job)),
         header,
     ]
@@ -118,8 +129,8 @@ class _Greeting:
     """What a page shows when somebody opens it."""
 
     stages: Mapping[str, TabStage]
-    prices: Sequence[Callable[[], Awaitable[str]]]
-    """The first price lines."""
+    prices: Sequence[Callable[[], Awaitable[list[Any]]]]
+    """What gives the first prices of a tab: its price line, and its quality."""
     header: Callable[[str], str]
     """The head of the page for whoever is signed in, by their name."""
 
@@ -133,12 +144,13 @@ class _Greeting:
         ]
         name = caller.request.username
         header = self.header(name) if name else gr.skip()
-        return [caller.token, "", *[await price() for price in self.prices], *found, header]
+        prices = [part for price in self.prices for part in await price()]
+        return [caller.token, "", *prices, *found, header]
 
     def refuse(self, caller: Caller, error: Exception, *jobs: str) -> list[Any]:
         """Give the browser a token; the page shows what it would without jobs."""
         explain(error)
-        return [_token_of(caller), "", *[gr.skip()] * (len(self.prices) + 2 * len(jobs) + 1)]
+        return [_token_of(caller), "", *[gr.skip()] * (2 * len(self.prices) + 2 * len(jobs) + 1)]
 
 
 def _token_of(caller: Caller) -> str:
@@ -149,29 +161,24 @@ def _token_of(caller: Caller) -> str:
 def _header(language: Language, settings: Settings, name: str = "") -> str:
     """The head of the page. name: of whoever is signed in."""
     connect, share = any(connections.accepted_credentials(settings)), not settings.users
+    served = settings.server_name.strip(" []") in _EVERYWHERE
     notes = [Message.of("fleeting")] if settings.is_ephemeral else []
+    show = partial(
+        show_header,
+        language,
+        connect=connect,
+        share=share,
+        name=name,
+        is_operator=name in settings.operators,
+        home=settings.home_url,
+        served=served,
+    )
     if settings.backend == "simulator":
         withheld = [Message.of("key_on_space")] if settings.key_withheld else []
-        return show_header(
-            language,
-            Message.of("badge_demo"),
-            short=Message.of("badge_demo_short"),
-            notes=[*withheld, *notes],
-            connect=connect,
-            share=share,
-            name=name,
-            home=settings.home_url,
-        )
+        short = Message.of("badge_demo_short")
+        return show(Message.of("badge_demo"), short=short, notes=[*withheld, *notes])
     connection = settings.connection()
     where: Message | str = urlsplit(connection.base_url).hostname or ""
     if connection.region:
         where = Message.of(f"region_{connection.region}")
-    return show_header(
-        language,
-        where,
-        notes=notes,
-        connect=connect,
-        share=share,
-        name=name,
-        home=settings.home_url,
-    )
+    return show(where, notes=notes)

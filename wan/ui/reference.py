@@ -10,6 +10,7 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.components import Component
 
+from wan.domain import catalog
 from wan.domain.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO
 from wan.domain.errors import Crowded, InvalidInput, StorageUnavailable
 from wan.domain.messages import Language, t
@@ -19,7 +20,7 @@ from wan.domain.turns import Asker, Overtaken
 from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
-from wan.ui import form_fields
+from wan.ui import form_fields, framing
 from wan.ui.caller import Connection, Events, asker_of, hidden
 from wan.ui.components.cast import Tile, show_cast
 from wan.ui.components.component import bare
@@ -55,8 +56,8 @@ _SAMPLES = (
 
 def build(
     language: Language, studio: Studio, visitor: Connection, viewers: Capacity
-) -> tuple[TabStage, gr.HTML, Callable[[], Awaitable[str]]]:
-    """Build the tab. Returns its stage, its price line, and what gives the first price."""
+) -> tuple[TabStage, list[Component], Callable[[], Awaitable[list[Any]]]]:
+    """Build the tab. Returns its stage, what shows prices, and what gives the first of them."""
     models = [model.name for model in MODELS.values() if model.makes == TAB]
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
@@ -76,8 +77,9 @@ def build(
         _limit_to_model, fields["model"], [fields["duration"], fields["audio"]], **hidden
     )
     line = _PriceLine(language, studio)
-    line.wire(run, visitor, price, cast)
-    return run, price, line.quote_first
+    shown = [price, fields["quality"]]
+    line.wire(run, visitor, shown, cast)
+    return run, shown, line.quote_first
 
 
 class _PriceLine:
@@ -89,33 +91,38 @@ class _PriceLine:
     def __init__(self, language: Language, studio: Studio) -> None:
         self._language, self._studio, self._previews = language, studio, Previews()
 
-    def wire(self, run: TabStage, visitor: Connection, price: gr.HTML, cast: gr.HTML) -> None:
-        """Connect it with the form. price: the line. cast: the place of the tiles."""
-        form = [run.fields[name] for name in ("model", "size", "duration", "audio")]
+    def wire(
+        self, run: TabStage, visitor: Connection, shown: list[Component], cast: gr.HTML
+    ) -> None:
+        """Connect it with the form. shown: the line, and the quality. cast: the place of the
+        tiles.
+        """
+        form = [run.fields[name] for name in ("model", "shape", "quality", "duration", "audio")]
         references = [run.fields["files"], run.fields["urls"]]
         others = [run.takes, *form, visitor.own, visitor.region]
         priced = [run.takes, *form, *references, visitor.own, visitor.region]
         once = {"trigger_mode": "always_last", **hidden}
-        gr.on([part.change for part in others], self.quote, priced, price, **once)  # type: ignore[attr-defined]
+        gr.on([part.change for part in others], self.quote, priced, shown, **once)  # type: ignore[attr-defined]
         changes = [part.change for part in references]  # type: ignore[attr-defined]
         drawn = gr.on(changes, self.draw, references, cast, **once)
-        drawn.then(self.quote, priced, price, **hidden)
+        drawn.then(self.quote, priced, shown, **hidden)
 
     async def quote(
         self,
         takes: str,
         model: str,
-        size: str,
+        shape: str,
+        quality: str,
         duration: float,
         sound: bool,  # noqa: FBT001 - Gradio gives values by place
         request: gr.Request,
         *rest: Any,
     ) -> Any:
-        """Return the price line for what is in the form."""
+        """Return the prices for what is in the form."""
         files, urls, own, region = rest
         asked = {
             "model": model,
-            "size": size,
+            "size": framing.size_in({"shape": shape, "quality": quality}),
             "duration": int(duration),
             "audio": sound,
             "own_region": region if own else None,
@@ -124,10 +131,10 @@ class _PriceLine:
         try:
             return await self._quote(list_references(files, urls), asked, int(takes), asker)
         except Overtaken:
-            return gr.skip()  # the form has changed meanwhile
+            return gr.skip(), gr.skip()  # the form has changed meanwhile
 
-    async def quote_first(self) -> str:
-        """Return the price line of an untouched form."""
+    async def quote_first(self) -> list[Any]:
+        """Return the prices of an untouched form."""
         asked = {
             "model": _MODEL.name,
             "size": _MODEL.default_size,
@@ -147,21 +154,32 @@ class _PriceLine:
 
     async def _quote(
         self, references: Sequence[Media], asked: dict[str, Any], takes: int, asker: Asker
-    ) -> str:
-        """Return the price line. Raises Overtaken."""
+    ) -> list[Any]:
+        """Return the price line, and what changes of the quality. Raises Overtaken."""
         # With more references it is refused later; until then the price of the most allowed.
         count = min(len(references), max(INPUT_CAPS))
         lengths = await self._previews.measure_videos(references, asker)
-        quoted = await self._studio.submission.quote(**asked, videos=lengths, references=count)
-        return price_line(
-            self._language, quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes
+        quoted = await self._studio.submission.quote(
+            **asked, videos=lengths, references=count, takes=takes
         )
+        billed = quoted.price.billed_seconds if quoted.price else 0.0
+        line = price_line(
+            self._language,
+            quoted.price,
+            quoted.usual,
+            simulated=quoted.simulated,
+            takes=takes,
+            clips=round(max(billed - asked["duration"], 0.0), 2),
+        )
+        shape = catalog.shape_of(asked["size"])
+        return [line, framing.price_qualities(self._language, shape, quoted.by_tier)]
 
 
 async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
     """Return the request that the form makes. Raises InvalidInput."""
     given = dict(values)
     given |= {name: form_fields.parse_number(given[name]) for name in ("seed", "fps")}
+    given["size"] = framing.size_in({name: given.pop(name) for name in framing.FIELDS[:2]})
     references = list_references(given.pop("files"), given.pop("urls"))
     made = partial(
         ReferenceToVideoRequest,
@@ -285,16 +303,17 @@ def _add_form(
         ),
     }
     cast = gr.HTML(_draw_no_cast(language), elem_id=element_id(TAB, "cast"), **bare)
-    fields["prompt"] = form_fields.add_prompt(language, TAB)
+    fields |= form_fields.add_prompt(language, TAB)
     fields["model"] = gr.Radio(
         _list_models(language),
         value=_MODEL.name,
         label=t(language, "model"),
         elem_id=element_id(TAB, "model"),
     )
+    fields["shape"] = framing.add_shape(language, TAB)
     with gr.Row(elem_classes="wan-pair"):
+        fields["quality"] = framing.add_quality(language, TAB)
         fields["duration"] = form_fields.add_duration(language, TAB, _MODEL)
-        fields["size"] = form_fields.add_size(language, TAB, _MODEL)
     with gr.Accordion(t(language, "more"), open=False, elem_classes="wan-more"):
         fields |= form_fields.add_seed_and_fps(language, TAB)
         fields["audio"] = form_fields.add_field(language, TAB, "audio", visible=_MODEL.audio_flag)

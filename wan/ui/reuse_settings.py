@@ -10,14 +10,16 @@ from typing import Any
 import gradio as gr
 
 from wan.domain.catalog import MODELS
-from wan.domain.errors import JobNotFound
-from wan.domain.messages import Language
-from wan.media import inputs
+from wan.domain.errors import JobNotFound, WanError
+from wan.domain.jobs import Job
+from wan.domain.messages import Language, Message
+from wan.media import embedded_settings, inputs
 from wan.service.studio import Studio
 from wan.storage.objects import require_room
-from wan.ui import image
+from wan.ui import framing, image
 from wan.ui.caller import Caller, Connection, Events, NotReady, explain
-from wan.ui.components.lines import answer, answer_of
+from wan.ui.components.component import OfJob
+from wan.ui.components.lines import answer, answer_of, no_settings
 from wan.ui.stage import TabStage
 
 Runs = Mapping[str, TabStage]
@@ -25,6 +27,41 @@ Runs = Mapping[str, TabStage]
 
 References = list[tuple[str, Path | str]]
 """What a job was made from, each with its kind: files among the uploads, and URLs."""
+
+Form = tuple[str, dict[str, Any]]
+"""A tab, and what its form is filled with."""
+
+
+async def read_settings(studio: Studio, job_id: str, *, owner: str) -> Form:
+    """Return the form that makes a job's video again. Raises JobNotFound, StorageUnavailable, and
+    WanError for a film.
+    """
+    job = require_run(await studio.library.get(job_id, owner=owner))
+    references = await copy_references(studio, job.id, owner=owner)
+    tab = MODELS[job.model].makes
+    return tab, make_form_values(tab, job.request, job.seed, references)
+
+
+async def read_last_frame(studio: Studio, job_id: str, *, owner: str) -> Form:
+    """Return the form for the next shot: its image is the last frame of a job's video. Raises
+    JobNotFound, StorageUnavailable, and WanError where there is no video.
+    """
+    job = await studio.library.get(job_id, owner=owner)
+    async with create_file(studio, "last-frame.png", [job.id], owner=owner) as path:
+        frame = await studio.exports.extract_last_frame(job.id, owner=owner)
+        await asyncio.to_thread(path.write_bytes, frame)
+    form = {"image": str(path), "url": "", "seed": ""}
+    form |= framing.show_size(
+        embedded_settings.shots_of(job)[0]["request"]["size"]
+    ) | framing.show_framing({})
+    return image.TAB, form
+
+
+def require_run(job: Job) -> Job:
+    """Return a job that was made at the service. Raises WanError for a film."""
+    if job.is_film:
+        raise WanError(Message.of("film_again"))
+    return job
 
 
 def make_form_values(
@@ -37,15 +74,20 @@ def make_form_values(
     urls = [one for one in seen if isinstance(one, str)]
     fps, motion = asked.get("fps"), asked.get("motion_strength")
     given = dict(asked) | {"seed": str(seed), "fps": "" if fps is None else str(fps)}
+    given |= framing.show_size(asked["size"])
     if tab != image.TAB:
         return given | {"files": files or None, "urls": "\n".join(urls)}
-    return given | {
-        "image": files[0] if files else None,
-        "url": "" if files else "".join(urls[:1]),
-        "sound_file": sounds[0] if sounds else None,
-        "motion_on": motion is not None,
-        "motion_strength": 0.5 if motion is None else motion,
-    }
+    return (
+        given
+        | framing.show_framing(asked)
+        | {
+            "image": files[0] if files else None,
+            "url": "" if files else "".join(urls[:1]),
+            "sound_file": sounds[0] if sounds else None,
+            "motion_on": motion is not None,
+            "motion_strength": 0.5 if motion is None else motion,
+        }
+    )
 
 
 def list_outputs(runs: Runs) -> list[Any]:
@@ -69,6 +111,11 @@ async def copy_references(studio: Studio, job_id: str, *, owner: str) -> Referen
     they are. Raises JobNotFound and StorageUnavailable.
     """
     sources = await studio.library.list_references(job_id, owner=owner)
+    names = {
+        Path(one.key).name: Path(one.name).stem
+        for one in (await studio.library.get(job_id, owner=owner)).references
+        if one.name
+    }
     if files := [one for _, one in sources if isinstance(one, Path)]:
         await asyncio.to_thread(
             require_room, studio.uploads.folder, more=sum(file.stat().st_size for file in files)
@@ -78,9 +125,8 @@ async def copy_references(studio: Studio, job_id: str, *, owner: str) -> Referen
         if isinstance(one, str):
             shown.append((kind, one))
             continue
-        async with create_file(
-            studio, f"reference-{number}{one.suffix}", [job_id], owner=owner
-        ) as path:
+        name = f"{names.get(one.name, f'reference-{number}')}{one.suffix}"
+        async with create_file(studio, name, [job_id], owner=owner) as path:
             await asyncio.to_thread(shutil.copyfile, one, path)
         shown.append((kind, path))
     return shown
@@ -113,8 +159,10 @@ async def create_file(
 def wire(
     language: Language, studio: Studio, connection: Connection, tabs: gr.Tabs, runs: Runs
 ) -> None:
-    """Connect the buttons that take settings from a video."""
+    """Connect the buttons that take settings from a video, dropped or on a stage."""
     events = Events(language, studio, connection)
+    for run in runs.values():
+        _StageReader(tabs, runs, run).connect(events)
     shown = [tabs, *(run.recalled for run in runs.values()), *list_outputs(runs)]
     for tab, run in runs.items():
         reader = _VideoReader(language, runs, tab)
@@ -122,6 +170,46 @@ def wire(
             run.video.upload, reader.reuse, [run.video], shown, refuse=reader.refuse
         )
         answered.then(None, js="() => window.wanStudio.answered()")
+
+
+class _StageReader:
+    """Fills a form from a video on a stage."""
+
+    def __init__(self, tabs: gr.Tabs, runs: Runs, run: TabStage) -> None:
+        self._tabs, self._runs, self._run = tabs, runs, run
+
+    def connect(self, events: Events) -> None:
+        """Connect the buttons of the stage."""
+        view = self._run.view
+        shown = [view, self._run.job, self._tabs, *list_outputs(self._runs)]
+        for verb, act in (("use", self.use_settings), ("frame", self.use_last_frame)):
+            filled = events.connect(
+                getattr(view, verb),
+                act,
+                [self._run.job],
+                shown,
+                refuse=self._refuse,
+                values=OfJob,
+                trigger_mode="multiple",
+            )
+            filled.then(None, js=self._run.js("filled", verb))
+
+    async def use_settings(self, caller: Caller, event: OfJob, _jobs: str) -> list[Any]:
+        """Fill the form of its tab with a job's settings."""
+        return self._fill(*await read_settings(caller.studio, event.job, owner=caller.owner))
+
+    async def use_last_frame(self, caller: Caller, event: OfJob, _jobs: str) -> list[Any]:
+        """Make the last frame of a job's video the image of the next shot."""
+        return self._fill(*await read_last_frame(caller.studio, event.job, owner=caller.owner))
+
+    def _fill(self, tab: str, form: Mapping[str, Any]) -> list[Any]:
+        filled = fill_outputs(self._runs, tab, form)
+        return [gr.skip(), gr.skip(), gr.Tabs(selected=tab), *filled]
+
+    def _refuse(self, caller: Caller, error: Exception, jobs: str) -> list[Any]:
+        """The stage says why no form is filled."""
+        unchanged = [gr.skip()] * (1 + len(list_outputs(self._runs)))
+        return [*self._run.refuse_act(caller, error, jobs), *unchanged]
 
 
 class _VideoReader:
@@ -136,7 +224,7 @@ class _VideoReader:
             return self._answer("")
         found = await inputs.run_in_sandbox(caller.asker(), inputs.read_settings, path)
         if found is None:
-            return self._answer(answer(self._language, "recall_none"))
+            return self._answer(no_settings(self._language))
         is_film = "shots" in found
         shot = found["shots"][0] if is_film else found
         references, whole = await _find_references(caller, shot)

@@ -14,25 +14,28 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from wan.domain import reviews
+from wan.domain import review_exports, reviews
 from wan.domain.errors import JobNotFound
 from wan.domain.jobs import Job
 from wan.domain.messages import Language, Message, t
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
 from wan.ui import long_work, reuse_settings
-from wan.ui.caller import Caller, Connection, Events, explain
+from wan.ui.caller import Caller, Connection, Events, explain, field_of
 from wan.ui.components import review as html
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import bare
 from wan.ui.components.lines import answer_of, panel_head
 from wan.ui.components.review import OfReview
+from wan.ui.review_discussion import OwnersDiscussion
 from wan.web import review_zip
 from wan.web.text import text, text_of
 
 TAB = "review"
 _EXPIRY = {"never": None, "day": 1, "week": 7, "month": 30}
 """Days for which a link leads somewhere, by the choice."""
+_CONTROLS = {"takes": "chosen"}
+"""Where a field of a new review stands in the form, if not under its own name."""
 _ENDED = "(html) => window.wanReview.exported(html)"
 
 
@@ -119,6 +122,9 @@ class ReviewTab:
         self._events.connect(
             tab.select, self.list_reviews, [opened], [panel, opened], refuse=self._refuse
         )
+        OwnersDiscussion(self._studio, self._show).connect(
+            self._events, panel, opened, self._refuse
+        )
         acts = ((panel.show, self.open_review), (panel.revoke, self.revoke))
         for event, act in (*acts, (panel.delete, self.delete_review)):
             self._events.connect(
@@ -165,6 +171,15 @@ class ReviewTab:
             form.inputs(chosen),
             [self._panel, self._opened, form.refusal, form.title, form.note],
             refuse=self._refuse_creation,
+        ).then(None, js="() => window.wanFields.answered('wan-review-create')")
+        self._events.connect(
+            self._panel.more,
+            self.add_takes,
+            [self._opened, chosen],
+            [self._panel, self._opened],
+            refuse=self._refuse,
+            values=OfReview,
+            trigger_mode="multiple",
         )
         self._events.connect(
             chosen.change, self.show_chosen, [chosen], form.takes, refuse=self._refuse_chosen
@@ -188,7 +203,18 @@ class ReviewTab:
         await self._studio.reviews.delete(event.review, owner=caller.owner)
         return await self._show(caller, opened)
 
-    async def _refuse(self, caller: Caller, error: Exception, opened: str) -> tuple[str, str]:
+    async def add_takes(
+        self, caller: Caller, event: OfReview, opened: str, chosen: str
+    ) -> tuple[str, str]:
+        """Put the chosen takes behind those of a review."""
+        jobs, _ = await self._find(chosen, caller.owner)
+        ids = [job.id for job in jobs]
+        await self._studio.reviews.add_takes(event.review, ids, owner=caller.owner)
+        return await self._show(caller, opened)
+
+    async def _refuse(
+        self, caller: Caller, error: Exception, opened: str, *_chosen: str
+    ) -> tuple[str, str]:
         """Say why something could not be done, above the reviews as they are."""
         why = _explain(error)
         try:
@@ -224,13 +250,14 @@ class ReviewTab:
             "with_settings": settings,
         }
         review, _ = await self._studio.reviews.create(
-            [job.id for job in jobs], owner=caller.owner, **about
+            [job.id for job in jobs if job.video_key], owner=caller.owner, **about
         )
         return *await self._show(caller, review.id), "", "", ""
 
     def _refuse_creation(self, _caller: Caller, error: Exception, *_form: Any) -> tuple[Any, ...]:
         """Say why there is no new review, and leave the form as it is."""
-        why = answer_of(self._language, _explain(error))
+        field = field_of(error)
+        why = answer_of(self._language, _explain(error), _CONTROLS.get(field, field))
         return gr.skip(), gr.skip(), why, gr.skip(), gr.skip()
 
     async def show_chosen(self, caller: Caller, chosen: str) -> str:
@@ -254,11 +281,11 @@ class ReviewTab:
 
     async def export_csv(self, caller: Caller, event: OfReview) -> str:
         """Offer the verdicts as a table."""
-        return await self._write(caller, event, "csv", reviews.export_csv)
+        return await self._write(caller, event, "csv", review_exports.export_csv)
 
     async def export_json(self, caller: Caller, event: OfReview) -> str:
         """Offer the verdicts for programs."""
-        return await self._write(caller, event, "json", reviews.export_json)
+        return await self._write(caller, event, "json", review_exports.export_json)
 
     async def _write(
         self, caller: Caller, event: OfReview, kind: str, export: Callable[[Review], bytes]

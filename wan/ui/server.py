@@ -27,7 +27,7 @@ from wan.ui.api.mcp import install_mcp
 from wan.ui.gradio_patches import serve_within_limits
 from wan.ui.inputs import Page
 from wan.ui.theme import WanTheme
-from wan.web import review_html, review_page
+from wan.web import review_html, review_page, spending_page, video_page
 from wan.web.events import SLOTS
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
@@ -43,7 +43,10 @@ from wan.web.sockets import LOOPBACK, Limits, raise_file_limit
 from wan.web.uploads import BodyUploads
 
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
-_STYLES = ("patterns", "page", "form", "stage", "library", "reviews", "verdicts")
+_STYLES = (
+    *("patterns", "page", "form", "frame", "stage"),
+    *("library", "library_job", "reviews", "verdicts", "discussion"),
+)
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun
 _STOP_LOOK = 0.2  # seconds between two looks whether somebody asked for the end
 _STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan would never end
@@ -144,6 +147,8 @@ class Server:
         return [
             *routes(self._studio, self._opened),
             *review_page.routes(self._studio, self._opened),
+            *video_page.routes(self._studio, self._opened),
+            *spending_page.routes(self._studio, self._opened),
         ]
 
     @contextlib.asynccontextmanager
@@ -237,7 +242,10 @@ def blocked_paths(settings: Settings) -> list[str]:
 
 def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
-    names = ("shared", "page", "forms", "copy", "uploads", "compare", "library", "review")
+    names = (
+        *("shared", "player", "page", "forms", "fields", "frame", "copy", "uploads"),
+        *("compare", "library", "previews", "review", "discussion"),
+    )
     return [read_assets("js", name) for name in names]
 
 

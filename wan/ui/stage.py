@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import gradio as gr
@@ -14,7 +15,6 @@ from gradio.components import Component
 from wan.domain.catalog import TAKES_LIMIT
 from wan.domain.errors import (
     AccessRefused,
-    InvalidInput,
     JobNotFound,
     MayPayTwice,
     StorageUnavailable,
@@ -24,9 +24,11 @@ from wan.domain.jobs import JobEvent
 from wan.domain.messages import Message
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
-from wan.ui.caller import Caller, Events, NotReady, explain
+from wan.ui import form_fields
+from wan.ui.caller import Caller, Events, NotReady, explain, field_of
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import OfJob
+from wan.ui.components.lines import Recalled
 from wan.ui.components.stage import Stage, show_idle, show_stage
 from wan.ui.components.status import Card, failure_card, ready, refusal_card
 from wan.ui.handling import make_listener_check
@@ -76,7 +78,7 @@ class TabStage:
     """How many are made of it at once."""
     video: gr.UploadButton
     """Takes a video whose settings fill the form."""
-    recalled: gr.HTML
+    recalled: Recalled
     """What came of that."""
 
     def __init__(
@@ -91,6 +93,8 @@ class TabStage:
         self._models, self._viewers = models, viewers
         self.job = BrowserText(f"wan-{tab}-job-v1")
         """The takes on the stage, as `wan.ui.takes` writes them."""
+        self.again = BrowserText(f"wan-{tab}-again-v1", restored=False)
+        """Of what video the form was filled for new takes: only the script knows it, by its id."""
         self.ready = ready(simulated=self._studio.backend == "simulator")
         self.view = Stage(
             self._empty(self.ready), elem_id=f"wan-{tab}-view", elem_classes="wan-run"
@@ -110,24 +114,28 @@ class TabStage:
         self.fields, self.takes = fields, takes
 
         async def start(caller: Caller, jobs: str, takes: str, *given: Any) -> View:
-            values = dict(zip(fields, given, strict=True))
-            return await self._start(caller, jobs, takes, lambda: read_form(values, caller.asker()))
+            *known, again = given
+            values = dict(zip(fields, known, strict=True))
+            asked = partial(read_form, values, caller.asker())
+            return await self._start(caller, jobs, int(takes), again, asked)
 
         async def refuse(
             caller: Caller, error: Exception, jobs: str, _takes: str, *given: Any
         ) -> View:
-            values = dict(zip(fields, given, strict=True))
+            values = dict(zip(fields, given[:-1], strict=True))
+            form_fields.locate(self._tab, error, values)
             card = self._refusal(error, "broke_note")
             return await idle(values, card, caller.asker(), back=bool(jobs)), jobs
 
         self._events.connect(
             generate.click,
             start,
-            [self.job, takes, *fields.values()],
+            [self.job, takes, *fields.values(), self.again],
             [self.view, self.job],
             refuse=refuse,
             pays=True,
-        ).then(None, js=self._js("generated"))
+            js=f"(...given) => given.with(-1, window.wanForms.newTakeOf('{self._tab}'))",
+        ).then(None, js=self.js("generated"))
         self._wire_stage()
 
     def _wire_stage(self) -> None:
@@ -164,12 +172,12 @@ class TabStage:
             act,
             [self.job],
             [self.view, self.job],
-            refuse=self._refuse_act,
+            refuse=self.refuse_act,
             values=OfJob,
             pays=pays,
             cancels=cancels,
             trigger_mode="multiple",
-        ).then(None, js=self._js("acted", verb))
+        ).then(None, js=self.js("acted", verb))
 
     async def watch(self, caller: Caller, jobs: str) -> AsyncIterator[Any]:
         """The takes as they go on, for as long as somebody looks."""
@@ -257,11 +265,11 @@ class TabStage:
         return False
 
     async def _start(
-        self, caller: Caller, jobs: str, takes: str, read_form: Callable[[], Awaitable[Request]]
+        self, caller: Caller, jobs: str, takes: int, again: str, read: Callable[[], Awaitable[Any]]
     ) -> View:
         owner, permission = caller.owner, caller.permission
         made = await self._studio.submission.submit_takes(
-            await read_form(), owner=owner, permission=permission, takes=int(takes)
+            await read(), owner=owner, permission=permission, takes=takes, again=again
         )
         is_one = len(made) == 1
         shown = [Take(job.id, Mark.NONE if is_one or job.live else Mark.BEFORE) for job in made]
@@ -274,13 +282,11 @@ class TabStage:
         """
         why = explain(error, broke=broke)
         if isinstance(error, WanError):
-            field = error.field if isinstance(error, InvalidInput) else ""
-            connect = isinstance(error, AccessRefused)
-            return refusal_card(why, field, connect=connect)
+            return refusal_card(why, field_of(error), connect=isinstance(error, AccessRefused))
         title = "title_broke" if why.key == "act_broke_note" else "title_refused"
         return failure_card(why.key, title=title)
 
-    def _refuse_act(self, _caller: Caller, error: Exception, jobs: str) -> View:
+    def refuse_act(self, _caller: Caller, error: Exception, jobs: str) -> View:
         """The stage after a button that could not do its work; what it may have done already,
         nobody can say here.
         """
@@ -384,7 +390,8 @@ class TabStage:
         marked = [(event, marks[event.job.id]) for event in events]
         return show_stage(self._language, marked, **more)
 
-    def _js(self, then: str, verb: str = "") -> str:
+    def js(self, then: str, verb: str = "") -> str:
+        """Return the script that calls a function of `assets/page.js` for this tab."""
         return f"() => window.wanStudio.{then}('{self._tab}', '{verb}')"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from wan.domain.fields import BY_NAME, RequestField
-from wan.domain.jobs import Job, Reference
+from wan.domain.jobs import Job, Reference, label_takes
 from wan.domain.messages import Language
 from wan.media.embedded_settings import strip_query
 from wan.web.facts import measurements
@@ -31,7 +31,7 @@ Settings = dict[str, Markup]
 class _Take:
     """A take as the template shows it."""
 
-    number: int
+    label: str
     job: Job
     video: str
     """Address of its video."""
@@ -45,23 +45,24 @@ def board(
     language: Language,
     takes: Sequence[tuple[Job, str, str]],
     *,
-    numbers: Sequence[int] = (),
+    labels: Sequence[str] = (),
     priced: bool = True,
     settings: bool = True,
 ) -> Markup:
     """Two to four takes side by side.
 
-    takes: (job, address of its video, address of its poster or ""). numbers: what the takes are
-    called, 1, 2, … unless given. priced: whether what they cost is shown. settings: whether what
-    they were made with is.
+    takes: (job, address of its video, address of its poster or ""). labels: what the takes are
+    called, where more of them are shown elsewhere (`wan.domain.jobs.label_takes`). priced: whether
+    what they cost is shown. settings: whether what they were made with is.
     """
+    labels = labels or label_takes([take[0] for take in takes])
     shown = [
         _Take(
-            number,
+            label,
             *take,
             settings=describe_settings(language, take[0], priced=priced) if settings else None,
         )
-        for number, take in zip(numbers or range(1, len(takes) + 1), takes, strict=True)
+        for label, take in zip(labels, takes, strict=True)
     ]
     differing, same = differences([take.settings or {} for take in shown])
     ids = " ".join(take.job.id for take in shown)
@@ -90,8 +91,8 @@ def describe_settings(language: Language, job: Job, *, priced: bool = True) -> S
     name them.
     """
     price = (
-        text(language, "fact_free")
-        if job.simulated
+        text(language, "cost_free" if job.is_film else "fact_free")
+        if job.simulated or job.is_film
         else as_it_is(str(job.price))
         if job.price
         else Markup("")
@@ -103,8 +104,13 @@ def describe_settings(language: Language, job: Job, *, priced: bool = True) -> S
     }
     made_from = Markup(" · ").join(_reference(language, one) for one in job.references)
     facts = Markup(" · ").join(measurements(language, job))
+    made_by = (
+        {"model": text(language, "film")}
+        if job.is_film
+        else {"model": as_it_is(job.model), "seed": as_it_is(job.seed)}
+    )
     return (
-        {"model": as_it_is(job.model), "seed": as_it_is(job.seed)}
+        made_by
         | asked
         | {
             "compare_made_from": made_from,

@@ -43,26 +43,31 @@ _log = logging.getLogger(__name__)
 _API = "/gradio_api"
 _READ = (
     r"/|/zh|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon"
-    r"|/(?:assets|static)/.+|/healthz|/media/.+|/still/.+|/review(?:/.*)?"
+    r"|/(?:assets|static)/.+|/healthz|/media/.+|/reference/.+|/still/.+"
+    r"|/(?:review|video)(?:/.*)?"
+    r"|/spending(?:\.csv)?"
     rf"|{_API}/(?:info|startup-events|app_id|queue/data|upload_progress|file=.+)"
 )
 _PAGES = frozenset(path for path in languages.PATHS.values() if path != "/")
 _MCP = f"{_API}/mcp"  # if enabled; each call is a POST of its own
 _NAMED = f"{_API}/call/v2/"  # calls with named parameters
 _REVIEW = "/review/"
-_WRITE = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/verdict"
+_BEHIND_LINKS = (_REVIEW, "/video/")
+_SAID = "verdict|reply|edit|delete|name|own"
+_WRITE = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/(?:{_SAID})"
 _LOGIN = r"/login/?|/gradio_api/login_check"  # if logins are set
 _LOGOUT = "/logout"  # by POST only, which no link or image can trigger
 _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # in no path of ours
 
-_SECRET = re.compile(r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+")  # knowing it gives access
+# knowing it gives access
+_SECRET = re.compile(r"(?<=^/(?:media|video)/)[^/]+|(?<=^/reference/)[^/]+|(?<=^/review/)[^/]+")
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UPLOAD_LIMITS = (600, 60)  # at the same time, in all and from one address: a class of students
 _LATER = 5  # seconds, to retry where no place is free
 _OWN_SITES = ("same-origin", "none")  # sites that may open streams; programs send no such header
-# requests to reviews from one address: thirty people poll a tally every 3 s, and each video comes
-# in pieces
+# requests to what is behind links from one address: thirty people poll a review's tally every 3 s,
+# and each video comes in pieces
 _REVIEW_WRITE_RATE, _REVIEW_READ_RATE = (1.0, 60), (0.02, 600)
 
 
@@ -161,8 +166,7 @@ class Guard:
             return sign_in_page(_language_of_page(scope["path"]))
         if self._sign_in and _is_sign_in_form(scope):
             return refuse_form(scope, refused)
-        named = languages.language_in(scope["query_string"])
-        return refused.response(named or Headers(scope=scope).get("accept-language", ""))
+        return refused.response(languages.language_of(scope["query_string"], Headers(scope=scope)))
 
     def _sanitize(self, scope: Scope, root: Root, *, proxied: bool) -> Scope:
         """Return the request as Gradio may see it, without what a client could forge.
@@ -229,7 +233,7 @@ class Guard:
         path, address, limit = scope["path"], scope["client"][0], limit_of(scope["path"])
         headers = Headers(scope=scope)
         length = _require_length(path, headers)
-        if path.startswith(_REVIEW):
+        if path.startswith(_BEHIND_LINKS):
             self._admit_reviewer(scope["method"], headers, address)
         if scope["method"] != "POST":
             return self._admit_reader(scope, receive, held)
@@ -272,7 +276,9 @@ class Guard:
         held.enter_context(self._progress.join(scope, public=public, session=known))
 
     def _admit_reviewer(self, method: str, headers: Headers, address: str) -> None:
-        """Count a request to a review; what is sent must be JSON. Raises RequestRefused."""
+        """Count a request to what is behind a link; what is sent must be JSON. Raises
+        RequestRefused.
+        """
         limit = self._review_writes if method == "POST" else self._review_reads
         if wait := limit.wait(group(address)):
             raise RequestRefused(429, "too_much", wait)

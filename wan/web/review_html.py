@@ -16,7 +16,14 @@ from markupsafe import Markup
 
 from wan.domain.jobs import Job
 from wan.domain.messages import Language, t
-from wan.domain.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take
+from wan.domain.reviews import (
+    COMMENT_LIMIT,
+    NAME_LIMIT,
+    VERDICTS,
+    Review,
+    Take,
+    latest_verdicts,
+)
 from wan.web import compare
 from wan.web.facts import measurements
 from wan.web.languages import TAGS
@@ -24,17 +31,22 @@ from wan.web.paths import ASSETS, read_assets
 from wan.web.templating import render
 from wan.web.text import text
 
+_NAMES_SHOWN = 12  # of those with the same verdict on a take
 _COMMENTS_SHOWN = 100  # of a take; everybody who looks gets them anew with each that is written
 Address = Callable[[int], tuple[str, str]]
 """Where a take's video and poster are, by its number."""
 Pages = Mapping[Language, str]
 """Where the same page is in each language."""
-_PAGES: Pages = {"zh": "?lang=zh", "en": "?lang=en"}
+PAGES: Pages = {"zh": "?lang=zh", "en": "?lang=en"}
+"""Where the page behind a link is, as seen from itself."""
 
 _ICON = "data:image/svg+xml," + url_quote((ASSETS / "favicon.svg").read_text(encoding="utf-8"))
 _FILES = {
-    "css": ("tokens", "base", "review", "review_form", "verdicts", "compare"),
-    "js": ("shared", "review", "compare"),
+    "css": (
+        *("tokens", "base", "review", "review_form", "verdicts", "discussion", "video"),
+        "compare",
+    ),
+    "js": ("shared", "player", "review", "discussion", "compare"),
 }
 
 
@@ -44,7 +56,7 @@ def page(review: Review, *, token: str, language: Language) -> str:
     def address(number: int) -> tuple[str, str]:
         return f"{token}/{number}/video.mp4", f"{token}/{number}/poster.webp"
 
-    return _page(language, review, address, pages=_PAGES, ends=until(language, review), link=token)
+    return _page(language, review, address, pages=PAGES, ends=until(language, review), link=token)
 
 
 def offline(
@@ -60,9 +72,7 @@ def offline(
 @cache
 def not_found(language: Language) -> str:
     """What whoever has no open link sees, whatever is the matter with it."""
-    return _document(
-        "review_gone.html", language, title=t(language, "review"), pages=_PAGES, look=""
-    )
+    return document("review_gone.html", language, title=t(language, "review"), pages=PAGES, look="")
 
 
 def parts(language: Language, review: Review) -> dict[str, Markup]:
@@ -79,6 +89,16 @@ def parts(language: Language, review: Review) -> dict[str, Markup]:
 def until(language: Language, review: Review) -> Markup | None:
     """How long the link leads somewhere; None where it does not end by itself."""
     return None if review.expires_at is None else _at(language, "rv_until", review.expires_at)
+
+
+def since(language: Language, review: Review) -> Markup:
+    """When it was made."""
+    return _at(language, "rv_created", review.created_at)
+
+
+def added(language: Language, take: Take) -> Markup | None:
+    """When a take came to a review that was there already."""
+    return None if take.added_at is None else _at(language, "rv_added", take.added_at)
 
 
 def count_takes(language: Language, review: Review) -> Markup:
@@ -100,14 +120,30 @@ def count_people(language: Language, review: Review) -> Markup:
 
 
 def tally(language: Language, take: Take) -> Markup:
-    """The bar of yes, maybe, no, and their numbers."""
-    counts = [(verdict, getattr(take.tally, verdict)) for verdict in VERDICTS]
+    """The bar of yes, maybe, no, and their numbers, with the names of those who gave one."""
+    last = latest_verdicts(take.verdicts)
+    names = {
+        verdict: [one.name for one in last if one.verdict == verdict and one.name]
+        for verdict in VERDICTS
+    }
+    counts = [
+        (
+            verdict,
+            getattr(take.tally, verdict),
+            names[verdict][:_NAMES_SHOWN],
+            max(0, len(names[verdict]) - _NAMES_SHOWN),
+        )
+        for verdict in VERDICTS
+    ]
     return render("review_tally.html", language, counts=counts)
 
 
-def comments(language: Language, take: Take, most: int | None = _COMMENTS_SHOWN) -> Markup:
-    """What people wrote, newest first. most: how many of it, and then how many there are besides;
-    None for all.
+def comments(
+    language: Language, take: Take, most: int | None = _COMMENTS_SHOWN, *, live: bool = True
+) -> Markup:
+    """What people wrote, newest first, with its replies. most: how many of it, and then how many
+    there are besides; None for all. live: with buttons, of which `assets/discussion.js` shows those
+    that somebody may use.
     """
     written = take.comments
     return render(
@@ -119,6 +155,8 @@ def comments(language: Language, take: Take, most: int | None = _COMMENTS_SHOWN)
         verdicts={one.reviewer: one.verdict for one in take.verdicts},
         has_video=take.job is not None,
         moment=_moment,
+        time_at=partial(time_at, language),
+        live=live,
     )
 
 
@@ -127,7 +165,7 @@ def facts(language: Language, job: Job, *, seed: bool = True) -> Markup:
     return Markup(" · ").join(
         [
             *measurements(language, job),
-            *([text(language, "fact_seed", seed=job.seed)] if seed else []),
+            *([text(language, "fact_seed", seed=job.seed)] if seed and not job.is_film else []),
         ]
     )
 
@@ -153,7 +191,7 @@ def _page(
     pages: Pages,
 ) -> str:
     """link: the end of the link, where verdicts can be given."""
-    return _document(
+    return document(
         "review_page.html",
         language,
         title=review.title,
@@ -164,18 +202,23 @@ def _page(
         ends=ends,
         address=address,
         boards=_boards(language, review, address),
+        since=partial(since, language),
+        added=partial(added, language),
         count_takes=partial(count_takes, language),
         people=partial(count_people, language),
         facts=partial(facts, language, seed=review.with_settings),
         tally=partial(tally, language),
-        comments=partial(comments, language, most=_COMMENTS_SHOWN if link else None),
+        comments=partial(
+            comments, language, most=_COMMENTS_SHOWN if link else None, live=bool(link)
+        ),
         NAME_LIMIT=NAME_LIMIT,
         COMMENT_LIMIT=COMMENT_LIMIT,
         VERDICTS=VERDICTS,
     )
 
 
-def _document(template: str, language: Language, *, pages: Pages, **values: Any) -> str:
+def document(template: str, language: Language, *, pages: Pages = PAGES, **values: Any) -> str:
+    """A page behind a link. pages: where it is in each language."""
     return str(
         render(
             template,
@@ -201,11 +244,11 @@ def _boards(language: Language, review: Review, address: Address) -> list[dict[s
     ]
     return [
         {
-            "numbers": [take.number for take, _ in group],
+            "labels": [take.label for take, _ in group],
             "html": compare.board(
                 language,
                 [(job, *address(take.number)) for take, job in group],
-                numbers=[take.number for take, _ in group],
+                labels=[take.label for take, _ in group],
                 priced=False,
                 settings=review.with_settings,
             ),

@@ -1,7 +1,8 @@
-"""What whoever has a review's link asks for: the page, its tally, its videos; and the verdicts that
-they send.
+"""What whoever has a review's link asks for: the page, its tally, its videos; and the verdicts and
+comments that they send.
 
-No account and no key. Every link that leads nowhere, for whatever reason, gets the same answer.
+No account and no key: that a comment is somebody's own is told by a token that their browser made
+and sends along. Every link that leads nowhere, for whatever reason, gets the same answer.
 What is sent is checked in `wan.domain.reviews`; its origin, kind, size and rate are the guard's.
 """
 
@@ -28,7 +29,7 @@ from wan.domain.errors import (
     WanError,
 )
 from wan.domain.messages import Language
-from wan.domain.reviews import Review
+from wan.domain.reviews import Person, Review
 from wan.service.studio import Studio
 from wan.web import languages, review_html
 from wan.web.addresses import network
@@ -38,12 +39,14 @@ _CACHE_LIMIT = 12  # pages and tallies; one may have some megabytes
 _SEEN_LIMIT = (
     1_000  # what somebody has seen last, as hashes; as many may look at something else at once
 )
-# no-store for the videos too: a link that is revoked is closed in every browser that had it open.
-_HEADERS = {
+HEADERS = {
     "Cache-Control": "private, no-store",
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
 }
+"""Of whatever is behind a link: no-store for videos too, so that one that is revoked is closed in
+every browser that had it open.
+"""
 _STATUS: dict[type[WanError], int] = {
     ReviewNotFound: 404,
     InvalidInput: 400,
@@ -65,7 +68,10 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         Route("/review/{token}", ready(review.page)),
         Route("/review/{token}/", _drop_slash),
         Route("/review/{token}/tally", ready(review.tally)),
-        Route("/review/{token}/verdict", ready(review.verdict), methods=["POST"]),
+        *(
+            Route(f"/review/{{token}}/{name}", ready(answer), methods=["POST"])
+            for name, answer in review.writing().items()
+        ),
         Route("/review/{token}/{number}/{name}", ready(review.media)),
         Route("/review", answer_not_found),
         Route("/review/{rest:path}", answer_not_found),
@@ -89,14 +95,14 @@ class _ReviewRoutes:
             )
         except ReviewNotFound:
             return await answer_not_found(request)
-        return HTMLResponse(html, headers=_HEADERS)
+        return HTMLResponse(html, headers=HEADERS)
 
     async def tally(self, request: Request) -> Response:
         """Answer with what has changed since the parts that the browser shows."""
         token, language = request.path_params["token"], language_of(request)
         version = f"{await self._studio.reviews.get_version(token)} {language}"
         vary = f"Accept-Encoding, {languages.VARY}"
-        headers = _HEADERS | {"ETag": f'"{version}"', "Vary": vary}
+        headers = HEADERS | {"ETag": f'"{version}"', "Vary": vary}
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         packed = "gzip" in request.headers.get("accept-encoding", "")
@@ -116,13 +122,69 @@ class _ReviewRoutes:
             media_type="application/json",
         )
 
-    async def verdict(self, request: Request) -> Response:
-        """Take a verdict, and answer with what has changed."""
-        where = network(request.client.host if request.client else "")
-        await self._studio.reviews.give_verdict(
-            request.path_params["token"], json.loads(await request.body()), network=where
-        )
+    def writing(self) -> dict[str, Answering]:
+        """What is sent, each by the end of its address."""
+        return {
+            "own": self.own,
+            **{
+                name: partial(self._write_down, write)
+                for name, write in (
+                    ("verdict", self._give_verdict),
+                    ("reply", self._reply),
+                    ("edit", self._edit),
+                    ("delete", self._delete),
+                    ("name", self._rename),
+                )
+            },
+        }
+
+    async def own(self, request: Request) -> Response:
+        """Answer with the ids of what somebody's own browser has written."""
+        person, _ = await self._read(request)
+        own = await self._studio.discussion.list_own(person)
+        return JSONResponse({"own": own}, headers=HEADERS)
+
+    async def _write_down(
+        self, write: Callable[[Request], Awaitable[None]], request: Request
+    ) -> Response:
+        """Take what somebody says, and answer with what has changed."""
+        await write(request)
         return await self.tally(request)
+
+    async def _give_verdict(self, request: Request) -> None:
+        given = json.loads(await request.body())
+        await self._studio.reviews.give_verdict(
+            request.path_params["token"], given, network=_network_of(request)
+        )
+
+    async def _reply(self, request: Request) -> None:
+        person, given = await self._read(request)
+        await self._studio.discussion.reply(
+            person,
+            given.get("comment"),
+            given.get("text"),
+            given.get("name"),
+            network=_network_of(request),
+        )
+
+    async def _edit(self, request: Request) -> None:
+        person, given = await self._read(request)
+        await self._studio.discussion.edit(person, given.get("comment"), given.get("text"))
+
+    async def _delete(self, request: Request) -> None:
+        person, given = await self._read(request)
+        await self._studio.discussion.delete(person, given.get("comment"))
+
+    async def _rename(self, request: Request) -> None:
+        person, given = await self._read(request)
+        await self._studio.discussion.rename(person, given.get("name"))
+
+    async def _read(self, request: Request) -> tuple[Person, dict[str, Any]]:
+        """Return who sends something, and what."""
+        given = json.loads(await request.body())
+        token = request.path_params["token"]
+        person = await self._studio.discussion.find_reviewer(token, given.get("reviewer"))
+        return person, given
 
     async def media(self, request: Request) -> Response:
         """Answer with a file of a take."""
@@ -132,7 +194,7 @@ class _ReviewRoutes:
         path = await self._studio.reviews.find_media(token, int(number), name) if known else None
         if path is None:
             return await answer_not_found(request)
-        return FileResponse(path, media_type=MEDIA[name], headers=_HEADERS)
+        return FileResponse(path, media_type=MEDIA[name], headers=HEADERS)
 
     async def _write(self, token: str, write: Callable[[Review], Result]) -> Result:
         """Return what a function makes of the review behind a link. Raises ReviewNotFound."""
@@ -148,7 +210,7 @@ def _ready(opened: asyncio.Event, answering: Answering) -> Answering:
             return JSONResponse(
                 {"detail": trouble.message.say(language_of(request))},
                 _STATUS[type(trouble)],
-                headers=_HEADERS,
+                headers=HEADERS,
             )
 
     return answer
@@ -212,17 +274,22 @@ async def _drop_slash(request: Request) -> Response:
     """A link with a slash behind it, from which every address of its page would lead elsewhere;
     whether or not there is such a link.
     """
-    return RedirectResponse(f"../{request.path_params['token']}", headers=_HEADERS)
+    return RedirectResponse(f"../{request.path_params['token']}", headers=HEADERS)
 
 
 async def answer_not_found(request: Request) -> Response:
     """Answer a link that leads nowhere, whatever the reason."""
-    return HTMLResponse(review_html.not_found(language_of(request)), 404, headers=_HEADERS)
+    return HTMLResponse(review_html.not_found(language_of(request)), 404, headers=HEADERS)
 
 
 def language_of(request: Request) -> Language:
     """Return the language for an answer."""
     return languages.language_of(request.url.query, request.headers)
+
+
+def _network_of(request: Request) -> str:
+    """Return where somebody is, so that one network does not fill a review."""
+    return network(request.client.host if request.client else "")
 
 
 def _page(review: Review, *, token: str, language: Language) -> bytes:

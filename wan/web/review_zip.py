@@ -49,8 +49,9 @@ def _write(
     takes = tuple(
         take if take.number in found else replace(take, job=None) for take in review.takes
     )
+    labels = {take.number: take.label for take in takes}
     names = {
-        path: f"videos/take-{number}{path.suffix}"
+        path: f"videos/take-{labels[number]}{path.suffix}"
         for number, paths in found.items()
         for path in paths
         if path

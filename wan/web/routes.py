@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from wan.domain.errors import StorageUnavailable
+from wan.domain.errors import Crowded, StorageUnavailable
 from wan.service.studio import Studio
 from wan.web import uploads
+from wan.web.addresses import group
 from wan.web.paths import MEDIA, STILLS
+from wan.web.sign_in import name_of
 
 _STILLS = frozenset({"image.webp", "reference.webp"})
 
@@ -23,6 +25,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         *uploads.routes(studio.uploads, is_signed_in),
         Route("/healthz", _health),
         _media_route(studio, opened),
+        _thumbnail_route(studio, opened),
         Route("/still/{name}", _still),
     ]
 
@@ -44,6 +47,27 @@ def _media_route(studio: Studio, opened: asyncio.Event) -> Route:
         )
 
     return Route("/media/{token}/{name}", media)
+
+
+def _thumbnail_route(studio: Studio, opened: asyncio.Event) -> Route:
+    """Return the route of small pictures of what a job was made from."""
+
+    async def thumbnail(request: Request) -> Response:
+        given = request.path_params
+        address = group(request.client.host) if request.client else ""
+        await opened.wait()
+        try:
+            webp = await studio.thumbnails.find(
+                given["view"], given["job"], given["number"], address
+            )
+        except (StorageUnavailable, Crowded) as trouble:
+            return PlainTextResponse(str(trouble), status_code=503)
+        if webp is None:
+            return _not_found()
+        headers = {"Cache-Control": "private, max-age=3600"}
+        return Response(webp, media_type="image/webp", headers=headers)
+
+    return Route("/reference/{view}/{job}/{number:int}", thumbnail)
 
 
 def _file_route(studio: Studio) -> Route:
@@ -76,8 +100,7 @@ def is_signed_in(request: Request) -> bool:
     app: Any = request.app
     if getattr(app, "auth", None) is None:
         return True
-    cookies = [f"access-token-{secure}{app.cookie_id}" for secure in ("", "unsecure-")]
-    return any(app.tokens.get(request.cookies.get(cookie)) is not None for cookie in cookies)
+    return name_of(app, request) is not None
 
 
 async def _still(request: Request) -> Response:

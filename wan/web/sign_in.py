@@ -25,13 +25,22 @@ _STYLES = ("tokens", "base", "review", "sign_in")
 _INCOMPLETE = HTTPStatus.UNPROCESSABLE_ENTITY  # a field is empty
 
 
-class _Gradio(Protocol):
+class GradioSessions(Protocol):
+    """Gradio's app, as far as it knows who is signed in."""
+
     @property
     def tokens(self) -> Mapping[str, str]:
         """Names of those who are signed in, by the token of their session."""
 
     @property
     def cookie_id(self) -> str: ...
+
+
+def name_of(app: GradioSessions, asked: HTTPConnection) -> str | None:
+    """Return the name of whoever is signed in; None for anybody else. app: Gradio's."""
+    names = (f"access-token-{kind}{app.cookie_id}" for kind in ("", "unsecure-"))
+    token = next(filter(None, map(asked.cookies.get, names)), "")
+    return app.tokens.get(token)
 
 
 class SignInRequired(RequestRefused):
@@ -44,15 +53,12 @@ class SignInRequired(RequestRefused):
 class SignIn:
     """Who is signed in, and the page for those who are not. app: Gradio's."""
 
-    def __init__(self, app: _Gradio) -> None:
+    def __init__(self, app: GradioSessions) -> None:
         self._app = app
 
     def is_needed(self, scope: Scope) -> bool:
         """Return whether nobody is signed in."""
-        cookies = HTTPConnection(scope).cookies
-        names = (f"access-token-{kind}{self._app.cookie_id}" for kind in ("", "unsecure-"))
-        token = next(filter(None, map(cookies.get, names)), "")
-        return token not in self._app.tokens
+        return name_of(self._app, HTTPConnection(scope)) is None
 
     async def answer_form(self, app: ASGIApp, scope: Scope, receive: Receive) -> Response:
         """Return what follows the form: the app, or the form again with what was wrong."""

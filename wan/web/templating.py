@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from wan.domain.messages import Language, t
-from wan.web.facts import as_clock, frame_rate, measurements
+from wan.web.facts import as_clock, differences, frame_rate, measurements, shape
 from wan.web.languages import TAGS
 from wan.web.text import as_it_is, text, text_of
 
@@ -50,6 +50,8 @@ def _environment(folders: tuple[Path, ...], language: Language) -> Environment:
         "as_clock": as_clock,
         "frame_rate": frame_rate,
         "measurements": partial(measurements, language),
+        "shape": shape,
+        "differences": differences,
     }
     return environment
 

@@ -16,6 +16,8 @@ _LABELS = {  # controls that are no field of a request, by the keys of their lab
     "title": "review_title",
     "note": "review_note",
     "search": "library_search",
+    "name": "library_name",
+    "project": "library_project",
     **{name: name for name in ("takes", "key", "region", "workspace")},
 }
 _PLAINER = ("image_missing", "references_missing")

@@ -16,6 +16,7 @@ import gradio as gr
 from wan.domain.catalog import MODELS
 from wan.domain.fields import FIRST_PARAMETERS, RequestField, fields_of
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request
+from wan.ui.api.snippets import PLACE
 from wan.ui.inputs import describe
 
 LONGEST_WAIT = 600  # seconds that one call may stay open
@@ -32,6 +33,11 @@ _FILE: Mapping[str, Any] = {
 _SECONDS = {"type": "number", "minimum": 0, "maximum": LONGEST_WAIT}
 _NONE = {"type": "null"}
 _MOST_REFERENCES = max(model.max_references for model in MODELS.values())
+_PROMPTS: Mapping[type[Request], str] = {
+    ImageToVideoRequest: "She turns to the camera and smiles.",
+    ReferenceToVideoRequest: "character1 walks through a meadow.",
+}
+"""What the examples of a call ask for."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,15 @@ class Parameter:
     """JSON schema of its values."""
     default: Any = REQUIRED
     holds_files: bool = False
+    example: Any = None
+    """A value that the examples of a call have; of a required parameter."""
 
 
 JOB_ID = Parameter(
-    "job_id", "The ID that image_to_video or reference_to_video returned.", {"type": "string"}
+    "job_id",
+    "The ID that image_to_video or reference_to_video returned.",
+    {"type": "string"},
+    example="JOB_ID",
 )
 JOB_WAIT = Parameter("wait", "Seconds to wait for the job to end, 0 to 600.", _SECONDS, 0)
 _NEW_TAKE = Parameter(
@@ -67,12 +78,14 @@ _IMAGE = Parameter(
     "First frame: JPEG, PNG, BMP, WebP, HEIC or AVIF up to 20 MB.",
     _FILE,
     holds_files=True,
+    example=f"{PLACE}picture.png",
 )
 _REFERENCES = Parameter(
     "references",
     "1 to 5 files, at most 3 of them videos (MP4 or MOV, 1 to 30 s).",
     {"type": "array", "items": _FILE, "minItems": 1, "maxItems": _MOST_REFERENCES},
     holds_files=True,
+    example=[f"{PLACE}person.mp4"],
 )
 _SOUND = Parameter(
     "reference_audio",
@@ -97,16 +110,17 @@ def _arrange(kind: type[Request], files: Parameter, later: list[Parameter]) -> l
     """Return all parameters. later: what has been added behind the others before."""
     schemas = kind.model_json_schema()["properties"]
     rows = {row.name: row for row in fields_of(kind.makes()) if "const" not in schemas[row.name]}
-    made = {name: _make(row, schemas[name]) for name, row in rows.items()}
+    made = {name: _make(kind, row, schemas[name]) for name, row in rows.items()}
     first = [made[name] for name in FIRST_PARAMETERS if name in made]
     newer = [made[name] for name in made if name not in FIRST_PARAMETERS]
     return [first[0], files, *first[1:], _NEW_TAKE, _WAIT, *later, *newer]
 
 
-def _make(row: RequestField, schema: Mapping[str, Any]) -> Parameter:
+def _make(kind: type[Request], row: RequestField, schema: Mapping[str, Any]) -> Parameter:
     limits = {name: value for name, value in schema.items() if name not in ("title", "default")}
     if row.name == "prompt":  # a program that forgot it would pay for nothing that it meant
-        return Parameter(row.name, row.about, {**limits, "minLength": 1})
+        example = _PROMPTS[kind]
+        return Parameter(row.name, row.about, {**limits, "minLength": 1}, example=example)
     return Parameter(row.name, row.about, limits, row.default)
 
 
@@ -118,7 +132,13 @@ def publish(demo: gr.Blocks, endpoint: Endpoint, parameters: Sequence[Parameter]
     part: Any
     for parameter, part in zip(parameters, parts, strict=True):
         part._api_info = {**parameter.schema, "description": parameter.about}
-        describe(part, parameter.name, parameter.default, files=parameter.holds_files)
+        describe(
+            part,
+            parameter.name,
+            parameter.default,
+            files=parameter.holds_files,
+            example=parameter.example,
+        )
 
 
 def _make_function(endpoint: Endpoint, parameters: Sequence[Parameter]) -> Endpoint:

@@ -2,8 +2,10 @@
 
 import base64
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
@@ -29,9 +31,22 @@ class Tile:
         return clean_line(self.name)
 
     @property
+    def short_name(self) -> str:
+        """Its name; of a link what the file is called there, or the host."""
+        return shorten_link(self.title) if "://" in self.title else self.title
+
+    @property
     def picture(self) -> str:
         """Its thumbnail as an address carries it."""
         return base64.b64encode(self.thumbnail).decode()
+
+
+def shorten_link(link: str) -> str:
+    """Return what a file is called at the end of a link; the host where it is called nothing."""
+    with suppress(ValueError):
+        parts = urlsplit(link)
+        return parts.path.rpartition("/")[2] or parts.hostname or link
+    return link
 
 
 def show_cast(language: Language, tiles: Sequence[Tile]) -> Markup:

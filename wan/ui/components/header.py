@@ -28,13 +28,16 @@ def show_header(
     connect: bool = False,
     share: bool = True,
     name: str = "",
+    is_operator: bool = False,
     home: str = "",
+    served: bool = False,
 ) -> Markup:
     """Its HTML. badge: where videos are made, a message or a host name. short: the badge where
     there is little room. connect: whether there is a panel for keys and codes. share: whether jobs
     belong to a browser, so that a link opens them in another; where they do not, whoever is signed
-    in can sign out. name: of whoever is signed in. home: what links begin with; "" for wherever the
-    page is reached.
+    in can sign out. name: of whoever is signed in. is_operator: whether they may see what everybody
+    spends. home: what links begin with; "" for wherever the page is reached. served: whether the
+    app listens at all addresses of its machine.
     """
     return render(
         "header.html",
@@ -45,6 +48,8 @@ def show_header(
         connect=connect,
         share=share,
         name=name,
+        is_operator=is_operator,
         home=home,
+        served=served,
         pages=_PAGES,
     )

@@ -3,24 +3,47 @@ that goes on. The functions give their values as HTML.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
+from wan.domain.ids import OPERATOR
+from wan.domain.jobs import (
+    NAME_LIMIT,
+    PROJECT_LIMIT,
+    Job,
+    JobEvent,
+    JobPage,
+    JobPlace,
+    JobState,
+    Reference,
+    Spent,
+)
 from wan.domain.messages import Language, Message
 from wan.media import embedded_settings
-from wan.ui.components.component import Component
+from wan.media.embedded_settings import strip_query
+from wan.service import exports
+from wan.ui.components.cast import shorten_link
+from wan.ui.components.component import Component, OfJob
 from wan.ui.components.templates import render
 from wan.web.compare import TAKES, describe_settings
 from wan.web.templating import render_macro
 from wan.web.text import text
 
-NEEDED = {"compare": TAKES, "join": embedded_settings.SHOTS}
-"""How many takes have to be chosen for it."""
+CHOSEN = 500
+"""Jobs that can be chosen at once."""
+NEEDED = {
+    "compare": TAKES,
+    "join": embedded_settings.SHOTS,
+    "pack": exports.ARCHIVED,
+    "delete": range(1, CHOSEN + 1),
+}
+"""How many have to be chosen for it: takes with a video, and for a deletion jobs of any kind."""
 _TONES = {
     JobState.SUCCEEDED: "good",
     JobState.FAILED: "bad",
@@ -39,28 +62,45 @@ _STEPS = (  # from one time of the row to the next that is known
 _LONG_PROMPT = 160  # characters; it may have to be scrolled, also by the keyboard
 
 
+class Labels(OfJob):
+    """What an owner says of a job; None stays as it is."""
+
+    name: str | None = None
+    starred: Literal["0", "1"] | None = None
+    project: str | None = None
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """As `wan.service.library.EditableLibrary.label` takes it."""
+        starred = None if self.starred is None else self.starred == "1"
+        return {"name": self.name, "starred": starred, "project": self.project}
+
+
 class LibraryGrid(Component):
     """A page of cards, and the way to the others. A script may open a job too."""
 
-    event_names = ("look", "open")
+    event_names = ("look", "open", "every", "annotate")
 
 
 class LibraryDetail(Component):
     """One job, or takes side by side, in place of the cards; without either they are shown."""
 
-    event_names = ("close", "use", "frame", "again", "watch", "bundle", "delete")
+    event_names = (
+        *("close", "open", "annotate", "use", "frame", "again", "retry", "watch"),
+        *("bundle", "delete"),
+    )
 
 
 class LibraryBar(Component):
-    """What can be done with the chosen takes."""
+    """What can be done with the chosen jobs."""
 
-    event_names = ("choose", "clear", "compare", "join", "review")
+    event_names = (*("choose", "clear", "compare", "join", "review", "move", "pack", "delete"),)
 
 
 class LibraryWork(Component):
-    """How far a join is, and what was made to be downloaded."""
+    """What has to be chosen before some work, how far it is, and what came of it."""
 
-    event_names = ("stop", "dismiss")
+    event_names = ("join", "stop", "open", "dismiss")
 
 
 class LibraryNote(Component):
@@ -70,20 +110,35 @@ class LibraryNote(Component):
 
 
 def show_page(
-    language: Language, page: JobPage, offset: int, limit: int, until: float | None
+    language: Language,
+    page: JobPage,
+    offset: int,
+    limit: int,
+    until: float | None,
+    *,
+    project: str | None = None,
+    starred: bool = False,
 ) -> Markup:
     """A page of cards, and the way to the others. offset: number of the jobs before it; limit: of
     its cards at most; until: the moment up to which the jobs of all pages are, in seconds since
-    1970, None for the first look.
+    1970, None for the first look. project, starred: which of them are shown, as
+    `wan.service.library.Library.list_jobs` has it.
     """
     newest = page.jobs[0].created_at if page.jobs and until is None else until
     return render(
         "library_page.html",
         language,
         page=page,
+        operator=OPERATOR,
         offset=offset,
         limit=limit,
         until="" if newest is None else repr(newest),
+        project=project,
+        starred=starred,
+        projects=page.projects
+        if not project or project in page.projects
+        else [*page.projects, project],
+        PROJECT_LIMIT=PROJECT_LIMIT,
         tones=_TONES,
         cost=partial(_cost, language, long=False),
         moment=_moment,
@@ -105,10 +160,12 @@ def show_departure(
     job_id: str = "",
     *,
     again: bool = False,
+    fresh: bool = False,
     continues: bool = False,
 ) -> Markup:
     """A mark for the script: somebody is taken to a tab. job_id: the job that is shown there now.
-    again: whether it shall be made once more. continues: whether the form there is filled for the
+    again: whether it shall be made once more. fresh: whether the form there is filled for new takes
+    of it. continues: whether the form there is filled for the
     next shot.
     """
     return render(
@@ -117,6 +174,7 @@ def show_departure(
         tab=tab,
         job_id=job_id,
         again=again,
+        fresh=fresh,
         continues=continues,
     )
 
@@ -133,25 +191,55 @@ def gone_mark(gone: Sequence[str]) -> Markup:
     return render_macro("gone", "en", list(gone))
 
 
+def show_picked(language: Language, jobs: Sequence[tuple[str, bool]], at: float) -> Markup:
+    """A mark for the script: these jobs are to be chosen. jobs: each its id, and whether it has a
+    video. at: when that was asked for, by which one mark differs from the next.
+    """
+    videos, others = ([job_id for job_id, video in jobs if video == kind] for kind in (True, False))
+    return render("library_picked.html", language, videos=videos, others=others, at=at)
+
+
 def show_bar(language: Language) -> Markup:
-    """What can be done with the chosen takes, which the script counts."""
+    """What can be done with the chosen jobs, which the script counts."""
     needed = json.dumps({verb: (counts[0], counts[-1]) for verb, counts in NEEDED.items()})
-    return render("library_bar.html", language, needed=needed)
+    return render("library_bar.html", language, needed=needed, PROJECT_LIMIT=PROJECT_LIMIT)
 
 
-def show_progress(language: Language, done: float, gone: Sequence[str] = ()) -> Markup:
-    """How far a join is. done: 0 to 1. gone: see `gone_mark`."""
-    return render("library_work.html", language, percent=int(done * 100), gone=gone)
+def show_shapes(language: Language, takes: Sequence[Job], gone: Sequence[str] = ()) -> Markup:
+    """The question before takes of different shapes are joined. gone: see `gone_mark`."""
+    shapes = dict.fromkeys(f"{take.width}×{take.height}" for take in takes)
+    return render("library_shapes.html", language, shapes=list(shapes), gone=gone)
+
+
+def show_progress(
+    language: Language, done: float, gone: Sequence[str] = (), key: str = "library_joining"
+) -> Markup:
+    """How far some work is. done: 0 to 1. gone: see `gone_mark`. key: of its name."""
+    return render("library_work.html", language, percent=int(done * 100), gone=gone, key=key)
+
+
+def show_deleted(language: Language, gone: Sequence[str], kept: int) -> Markup:
+    """What came of deleting jobs. gone: the ids of those that are not there any more. kept: how
+    many are still on their way and stay.
+    """
+    return render("library_deleted.html", language, gone=gone, kept=kept)
 
 
 def show_download(
-    language: Language, address: str, name: str, key: str, *, at_once: bool = False
+    language: Language, address: str, name: str, key: str, *, at_once: bool = False, job: str = ""
 ) -> Markup:
     """What was made, to be downloaded. address: where the page finds it. key: of what the link
-    says. at_once: whether the download begins without a click.
+    says. at_once: whether the download begins without a click. job: the id of what was made, where
+    it is in the library.
     """
     return render(
-        "library_download.html", language, address=address, name=name, key=key, at_once=at_once
+        "library_download.html",
+        language,
+        address=address,
+        name=name,
+        key=key,
+        at_once=at_once,
+        job=job,
     )
 
 
@@ -160,17 +248,34 @@ def show_board(language: Language, board: Markup, gone: Sequence[str] = ()) -> M
     return render("library_board.html", language, board=board, gone=gone)
 
 
-def show_job(language: Language, event: JobEvent, note: Message | None = None) -> Markup:
-    """One job with all that is known of it. note: why something could not be done with it."""
+def show_job(
+    language: Language,
+    event: JobEvent,
+    note: Message | None = None,
+    place: JobPlace | None = None,
+    *,
+    kept: bool = False,
+    thumbnail: Callable[[str, int], str] = lambda _job_id, _number: "",
+    there: Collection[str] = (),
+) -> Markup:
+    """One job with all that is known of it. note: what came of a button. place: where it stands
+    among the cards. kept: whether the note is good. thumbnail: gives the name of that of a
+    reference, by the job and its number. there: ids of those takes of a film that are in the
+    library.
+    """
     job = event.job
     steps = durations(event)
     return render(
         "library_job.html",
         language,
         job=job,
+        place=place or JobPlace(),
         has_video=job.state is JobState.SUCCEEDED,
         say=job.said or event.message,
         note=note,
+        kept=kept,
+        NAME_LIMIT=NAME_LIMIT,
+        PROJECT_LIMIT=PROJECT_LIMIT,
         tone=_TONES.get(job.state, ""),
         cost=_cost(language, job, long=True),
         long_prompt=_LONG_PROMPT,
@@ -178,7 +283,12 @@ def show_job(language: Language, event: JobEvent, note: Message | None = None) -
         steps=steps,
         whole=sum(seconds for _, seconds in steps) or 1.0,
         settings=_settings(language, job),
-        references=[_facts_of(language, one) for one in job.references],
+        references=[
+            _describe(language, one, thumbnail(job.id, number))
+            for number, one in enumerate(job.references, 1)
+        ],
+        shots=embedded_settings.shots_of(job) if job.is_film else [],
+        there=there,
         ids=_ids(job),
     )
 
@@ -199,6 +309,8 @@ def _moment(at: float) -> datetime:
 
 
 def _cost(language: Language, job: Job, *, long: bool) -> Markup:
+    if job.is_film:
+        return text(language, "cost_free")
     if job.simulated:
         return text(language, "fact_free" if long else "cost_free")
     if not job.live and job.spent is Spent.NO:
@@ -216,6 +328,23 @@ def _settings(language: Language, job: Job) -> dict[str, Markup]:
         for key, value in describe_settings(language, job).items()
         if value and not key.startswith("compare_") and key != "prompt"
     }
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """A reference as a job shows it."""
+
+    name: str
+    """What it is called; "" where nobody knows."""
+    facts: Sequence[Markup | str]
+    thumbnail: str
+    """Name of its picture; "" for a sound and a link, which nothing is loaded from."""
+
+
+def _describe(language: Language, reference: Reference, thumbnail: str) -> _Reference:
+    pictured = reference.key and reference.kind != "audio"
+    name = shorten_link(strip_query(reference.url)) if reference.url else reference.name
+    return _Reference(name, _facts_of(language, reference), thumbnail if pictured else "")
 
 
 def _facts_of(language: Language, reference: Reference) -> list[Markup | str]:

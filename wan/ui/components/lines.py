@@ -6,8 +6,16 @@ from markupsafe import Markup
 
 from wan.domain.jobs import Job
 from wan.domain.messages import Language, Message
+from wan.ui.components.component import Component
 from wan.web.templating import render_macro
 from wan.web.text import text, text_of
+
+
+class Recalled(Component):
+    """What came of a video that was asked for its settings."""
+
+    event_names = ("move",)
+    """Use it as a reference."""
 
 
 def hint(language: Language, key: str, **values: str | int) -> Markup:
@@ -20,9 +28,16 @@ def answer(language: Language, key: str, **values: str | int) -> Markup:
     return render_macro("answer", language, text(language, key, **values))
 
 
-def answer_of(language: Language, message: Message) -> Markup:
-    """A message as what came of a press."""
-    return render_macro("answer", language, text_of(language, message))
+def no_settings(language: Language) -> Markup:
+    """What is said of a video without settings, which can still be a reference."""
+    return render_macro("no_settings", language)
+
+
+def answer_of(language: Language, message: Message, field: str = "") -> Markup:
+    """A message as what came of a press. field: of a form that was refused, the one that is
+    wrong.
+    """
+    return render_macro("answer", language, text_of(language, message), field)
 
 
 def panel_head(language: Language, title: str, note: str) -> Markup:
@@ -47,9 +62,9 @@ def video(job: Job, *, preload: str = "metadata") -> Markup:
     return render_macro("video", "en", job, preload=preload)
 
 
-def refusal(language: Language, why: Message) -> Markup:
-    """Why a file cannot be used."""
-    return render_macro("refusal", language, text_of(language, why))
+def refusal(language: Language, why: Message, field: str) -> Markup:
+    """Why a file cannot be used. field: the one that it is in."""
+    return render_macro("refusal", language, text_of(language, why), field)
 
 
 def sound_hint(language: Language, seconds: float, notes: Sequence[Message]) -> Markup:

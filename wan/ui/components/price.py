@@ -14,9 +14,10 @@ def price_line(
     *,
     simulated: bool,
     takes: int = 1,
+    clips: float = 0.0,
 ) -> Markup:
     """The line for takes that are made side by side. price: of each of them. usual: from how many
-    seconds to how many a run takes.
+    seconds to how many a run takes. clips: the seconds of reference videos that the price includes.
     """
     low, high = usual
     unit = "minutes" if low >= 60 else "seconds"
@@ -29,6 +30,7 @@ def price_line(
         total=price and format_money(price.amount * takes, price.currency),
         takes=takes,
         simulated=simulated,
+        clips=f"{clips:g}" if price and clips else "",
         time=unit if low < high else f"about_{unit}",
         low=low,
         high=high,

@@ -9,9 +9,9 @@ from functools import partial
 from markupsafe import Markup
 from pydantic import Field
 
-from wan.domain.jobs import Job
+from wan.domain.jobs import Job, label_takes
 from wan.domain.messages import Language, Message
-from wan.domain.reviews import Review
+from wan.domain.reviews import COMMENT_LIMIT, Review
 from wan.ui.components.component import Component, EventValues
 from wan.ui.components.templates import render
 from wan.web import review_html
@@ -25,10 +25,22 @@ class OfReview(EventValues):
     """Its id; "" where the button names none."""
 
 
+class OfComment(OfReview):
+    """An event about one comment in a review."""
+
+    comment: str = Field(default="", max_length=100)
+    """Its id."""
+    text: str = Field(default="", max_length=10 * COMMENT_LIMIT)
+    """What is written; how much of it may be is said where it is checked."""
+
+
 class ReviewPanel(Component):
     """The owner's reviews, of which one is open."""
 
-    event_names = ("show", "revoke", "delete", "csv", "json", "zip")
+    event_names = (
+        *("show", "more", "revoke", "delete", "csv", "json", "zip"),
+        *("reply", "rewrite", "take_back", "resolve", "reopen"),
+    )
 
 
 class ReviewExport(Component):
@@ -52,7 +64,8 @@ def show_chosen(language: Language, jobs: Sequence[Job], gone: Sequence[str] = (
     """The takes that a new review will have, in their order. gone: ids of chosen ones that are not
     there any more.
     """
-    return render("review_chosen.html", language, jobs=jobs, gone=gone)
+    named = list(zip(jobs, label_takes(jobs), strict=True))
+    return render("review_chosen.html", language, jobs=named, gone=gone)
 
 
 def show_reviews(
@@ -72,12 +85,14 @@ def show_reviews(
         rows=rows,
         note=note,
         until=partial(review_html.until, language),
+        added=partial(review_html.added, language),
         count_takes=partial(review_html.count_takes, language),
         count_people=partial(review_html.count_people, language),
         time_at=partial(review_html.time_at, language),
         facts=partial(review_html.facts, language),
         tally=partial(review_html.tally, language),
         comments=partial(review_html.comments, language),
+        limit=COMMENT_LIMIT,
     )
 
 

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from wan.domain.jobs import JobEvent, JobState
+from wan.domain.catalog import parse_size
+from wan.domain.jobs import JobEvent, JobState, label_takes
 from wan.domain.messages import Language, Message
+from wan.media.inputs import ImagePreview
 from wan.ui.components.component import Component
 from wan.ui.components.status import Card, describe_job, describe_take, sum_up
 from wan.ui.components.templates import render
@@ -16,23 +18,36 @@ from wan.ui.takes import Mark
 class Stage(Component):
     """Shows what a tab is about. Its buttons work on one take, or on all that are shown."""
 
-    event_names = ("watch", "quiet", "cancel", "resume", "retry", "sure", "withdraw")
+    event_names = (
+        *("watch", "quiet", "cancel", "resume", "retry", "sure", "withdraw"),
+        *("use", "frame", "move"),
+    )
 
 
 def show_idle(language: Language, still: str, card: Card, *, back: bool = False) -> Markup:
     """The stage before a run: a sample still, by the name of its file, and a card. back: whether
     there is a job to go back to.
     """
-    return render("idle.html", language, card=card, still=still, picture="", back=back)
+    return render("idle.html", language, card=card, still=still, picture="", shape=None, back=back)
 
 
-def show_preview(language: Language, webp: bytes, size: str, card: Card, *, back: bool) -> Markup:
+def show_preview(
+    language: Language, preview: ImagePreview, size: str, card: Card, *, back: bool
+) -> Markup:
     """The stage with the picture as it will be sent. back: whether there is a video to go back
     to.
     """
-    picture = base64.b64encode(webp).decode()
-    exact = size.replace("*", "×") if "*" in size else ""
-    return render("idle.html", language, card=card, picture=picture, size=exact, back=back)
+    sides = parse_size(size) if "*" in size else None
+    return render(
+        "idle.html",
+        language,
+        card=card,
+        picture=base64.b64encode(preview.shown).decode(),
+        whole=base64.b64encode(preview.whole).decode(),
+        size="×".join(map(str, sides or ())),
+        shape=sides,
+        back=back,
+    )
 
 
 def show_stage(
@@ -70,7 +85,11 @@ def show_takes(
     """Several takes as they are now, in a grid that keeps its shape, and one card for all of them.
     note: stands in that card.
     """
-    takes = [(describe_take(event, mark), mark is Mark.BEFORE) for event, mark in shown]
+    labels = label_takes([event.job for event, _ in shown])
+    takes = [
+        (describe_take(event, mark), label, mark is Mark.BEFORE)
+        for (event, mark), label in zip(shown, labels, strict=True)
+    ]
     states = [event.job.state for event, _ in shown]
     done, over = states.count(JobState.SUCCEEDED), sum(not event.job.live for event, _ in shown)
     return render(

@@ -11,6 +11,7 @@ from wan.domain.catalog import format_money
 from wan.domain.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
 from wan.domain.messages import Message
 from wan.ui.takes import Mark
+from wan.web.facts import differences
 
 _STEP_OF = {
     JobState.QUEUED: 0,
@@ -22,6 +23,13 @@ _STEP_OF = {
     JobState.FETCHING: 4,
     JobState.SUCCEEDED: 5,
 }
+
+
+_REFERENCES = ("MP4", "MOV", "3GP")
+"""Videos that can be references, as refusals name them."""
+_TITLE_SAYS_IT = ("submitting",)
+_SHORTER = ("queued", "uploading", "pending", "fetching")
+"""What a job says of its state that begins with the title of its card."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,6 @@ class Card:
     says: Sequence[Message] = ()
     """Sentences, one after the other."""
     tone: Literal["calm", "good", "warn", "bad"] = "calm"
-    step: int | None = -1
-    """Of the line of five the one where it stands; those before it are done. None shows no line."""
     buttons: Sequence[Button] = ()
     note: Message | None = None
     """What came of a button."""
@@ -70,6 +76,8 @@ class JobCard(Card):
     event: JobEvent
     state: str
     """The job's state; ASKS before it is made again at double cost."""
+    step: int
+    """Of the line of five the one where it stands; those before it are done."""
     look: Literal["none", "making", "video"] = "none"
     """What the stage shows: the prompt, the prompt with a glow, or the video."""
 
@@ -96,8 +104,9 @@ def ready(*, simulated: bool) -> Card:
 
 def refusal_card(why: Message, field: str = "", *, connect: bool = False) -> Card:
     """The card for a request that was not sent, naming what is wrong. field: marked in the form.
-    connect: with the way to the connection.
+    connect: with the way to the connection. A video in the place of a picture can be a reference.
     """
+    moves = why.key == "image_is_video" and why.values["given"] in _REFERENCES
     return Card(
         tone="bad",
         title=Message.of("title_refused"),
@@ -105,6 +114,7 @@ def refusal_card(why: Message, field: str = "", *, connect: bool = False) -> Car
         hint="refused_note",
         field=field,
         connects=connect,
+        buttons=[Button("move", "use_as_reference")] if moves else (),
     )
 
 
@@ -156,7 +166,7 @@ def _describe_result(event: JobEvent, note: Message | None) -> JobCard:
         step=_STEP_OF[job.state],
         buttons=[_priced_button("retry", "new_take", job)],
         note=note,
-        adjustments=job.adjustments,
+        adjustments=differences(job),
     )
 
 
@@ -208,7 +218,6 @@ def sum_up(shown: Sequence[tuple[JobEvent, Mark]], note: Message | None) -> Card
     return Card(
         title=Message.of("takes_done", done=len(done), takes=len(jobs)),
         tone="calm" if going else "good" if done else "bad" if lost else "calm",
-        step=None,
         says=[
             *(Message.of(key, number=number) for key, number in counts.items() if number),
             *cost,
@@ -216,7 +225,7 @@ def sum_up(shown: Sequence[tuple[JobEvent, Mark]], note: Message | None) -> Card
         chosen=" ".join(job.id for job in done) if len(done) > 1 else "",
         buttons=[Button("cancel", "cancel_all")] if sum(map(_can_cancel, jobs)) > 1 else [],
         note=note,
-        adjustments=list({str(one): one for job in done for one in job.adjustments}.values()),
+        adjustments=list({str(one): one for job in done for one in differences(job)}.values()),
     )
 
 
@@ -233,18 +242,33 @@ def _total(jobs: Sequence[Job]) -> list[Message]:
 
 
 def _explain(event: JobEvent, note: Message | None, *, is_take: bool) -> list[Message]:
-    """What is happening, what it costs, and what can be done about it."""
+    """What is happening, as far as the title does not say it, what it costs, and what can be done
+    about it.
+    """
     job = event.job
     before = [note] if note else []
-    if job.state is not JobState.RUNNING or job.said is not None:
-        if job.cancel_wanted:
-            before.append(Message.of("page_cancel_noted"))
-        return [*before, event.message, *([] if is_take else [Message.of("goes_on")])]
+    after = [] if is_take else [Message.of("goes_on")]  # of several takes their card says it
+    if job.state is JobState.RUNNING and job.said is None:
+        return [*before, _explain_running(job), *after]
+    if job.cancel_wanted:
+        before.append(Message.of("page_cancel_noted"))
+    return [*before, *_shorten(event.message), *after]
+
+
+def _explain_running(job: Job) -> Message:
     if job.simulated:
-        return [*before, Message.of("cannot_stop_demo")]
+        return Message.of("cannot_stop_demo")
     if job.price:
-        return [*before, Message.of("cannot_stop", price=str(job.price))]
-    return [*before, Message.of("cannot_stop_unpriced")]
+        return Message.of("cannot_stop", price=str(job.price))
+    return Message.of("cannot_stop_unpriced")
+
+
+def _shorten(message: Message) -> list[Message]:
+    """Return what a message says besides the title of its card."""
+    if message.key in _TITLE_SAYS_IT:
+        return []
+    key = f"page_{message.key}" if message.key in _SHORTER else message.key
+    return [Message.of(key, **message.values)]
 
 
 def _live_buttons(job: Job) -> list[Button]:

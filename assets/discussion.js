@@ -1,0 +1,135 @@
+// What is said about comments: replies, and what somebody mends or deletes. It runs where `review.js`
+// does: on the page behind a review's link, where a writer is known by the token that this browser
+// keeps, and in the owner's tab.
+window.wanDiscussion = (() => {
+  const { fire, write } = window.wan;
+  // What the buttons are called as events of the owner's tab, where they have another name
+  const EVENTS = { edit: "rewrite", delete: "take_back" };
+  let own = new Set(); // ids of what this browser has written
+  const writing = new Map(); // form -> what is being written in it: { act, comment, place, whom, text }
+  const drafts = new Map(); // what and where -> what was written there and not sent
+  const sending = new Set(); // forms of the owner's tab whose answer is awaited
+
+  const page = () => window.wanReview.page();
+  const itemOf = (part) => part.closest("[data-comment]");
+
+  // Shows of the buttons of comments those that somebody may use.
+  function dress(part) {
+    for (const button of part.querySelectorAll("[data-talk]")) {
+      const { comment, owners } = itemOf(button).dataset;
+      const mine = page() ? own.has(comment) : owners !== undefined;
+      const may = { reply: true, edit: mine, delete: mine, resolve: !page(), reopen: !page() };
+      const hidden = !may[button.dataset.talk];
+      if (button.hidden !== hidden) button.hidden = hidden;
+    }
+  }
+
+  async function learn() {
+    const told = await window.wanReview.post("own", {});
+    if (!told?.own) return;
+    own = new Set(told.own);
+    if (page()) dress(page());
+  }
+
+  // The form as it is written in: Gradio makes that of the owner's tab anew.
+  function lay(form) {
+    const now = writing.get(form);
+    if (form.hidden === Boolean(now)) form.hidden = !now;
+    if (!now) return;
+    form.dataset.act = now.act;
+    write(form.querySelector("[data-whom]"), now.whom);
+    if (form.elements.text.value !== now.text) form.elements.text.value = now.text;
+  }
+
+  function begin(button) {
+    const item = itemOf(button);
+    const form = window.wanReview.takeOf(button).querySelector(".rv-answer");
+    const { talk: act } = button.dataset;
+    const { comment } = item.dataset;
+    const place = `${act} ${comment}`;
+    const before = act === "edit" ? item.querySelector(".rv-text").textContent : "";
+    const text = drafts.get(place) ?? before;
+    writing.set(form, { act, comment, place, whom: nameIn(item), text });
+    lay(form);
+    window.wanReview.show(form, "", false);
+    const first = act === "delete" ? form.querySelector("[data-cancel]") : form.elements.text;
+    first.focus();
+  }
+
+  const nameIn = (item) => item.querySelector(".rv-by b").textContent;
+
+  const isIn = (form) => form.contains(document.activeElement);
+
+  // focused: whether the focus was in it, which a button that is disabled loses.
+  function end(form, focused = isIn(form)) {
+    const { act, comment, place } = writing.get(form) ?? {};
+    writing.delete(form);
+    drafts.delete(place);
+    lay(form);
+    if (!focused) return;
+    const take = window.wanReview.takeOf(form);
+    const name = `[data-comment="${CSS.escape(comment)}"] [data-talk="${act}"]`;
+    (take.querySelector(name) ?? take.querySelector(".rv-said")).focus({ preventScroll: true });
+  }
+
+  async function send(form) {
+    const { act, comment, text } = writing.get(form);
+    const button = form.querySelector(".rv-send");
+    if (button.disabled || sending.has(form)) return;
+    if (!page()) {
+      sending.add(form);
+      const { of: review } = form.closest("[data-of]").dataset;
+      return fire(form, EVENTS[act] ?? act, { review, comment, text });
+    }
+    const focused = isIn(form);
+    button.disabled = true;
+    const name = document.getElementById("name").value;
+    const told = await window.wanReview.post(act, { comment, text, name }, form);
+    button.disabled = false;
+    if (!told) return;
+    if (act === "reply") learn();
+    end(form, focused);
+  }
+
+  // The owner's tab was rendered anew: with a note where something was refused.
+  document.addEventListener("wan-change", ({ target }) => {
+    const view = target.closest?.("#wan-review-view");
+    if (!view) return;
+    const note = view.querySelector(".wan-found");
+    for (const form of writing.keys()) if (!form.isConnected) writing.delete(form);
+    for (const form of view.querySelectorAll(".rv-answer")) {
+      if (sending.delete(form) && !note) end(form);
+      lay(form);
+      if (note && writing.has(form)) window.wanReview.show(form, note.textContent, true);
+    }
+    dress(view);
+  });
+
+  document.addEventListener("input", ({ target }) => {
+    const now = writing.get(target.form);
+    if (now && target.name === "text") drafts.set(now.place, (now.text = target.value));
+  });
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest?.("[data-talk], .rv-answer [data-cancel]");
+    if (!button) return;
+    const { talk } = button.dataset;
+    if (!talk) end(button.form);
+    else if (talk === "resolve" || talk === "reopen") {
+      const { of: review } = button.closest("[data-of]").dataset;
+      fire(button, talk, { review, comment: itemOf(button).dataset.comment });
+    } else begin(button);
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches?.(".rv-answer")) return;
+    event.preventDefault();
+    send(event.target);
+  });
+  document.addEventListener("keydown", (event) => {
+    const form = event.target.closest?.(".rv-answer");
+    if (!form) return;
+    if (event.key === "Escape") end(form);
+    else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send(form);
+  });
+
+  return { dress, learn };
+})();

@@ -1,0 +1,190 @@
+"""A joined film is a job of its own kind: kept, free, never sent, and told apart wherever jobs are
+listed, priced, tried again or deleted.
+"""
+
+import json
+import secrets
+import zipfile
+from decimal import Decimal
+
+import av
+import gradio as gr
+import pytest
+
+from tests.service.test_studio import OWNER, finished, image
+from wan.database import jobs
+from wan.domain.catalog import FILM
+from wan.domain.errors import InvalidInput, JobNotFound, StorageUnavailable, WanError
+from wan.domain.jobs import JobState, Spent
+from wan.environment.settings import load_settings
+from wan.media import encode, inputs
+from wan.service import polling
+from wan.service.films import differ_in_shape
+from wan.service.studio import Studio
+from wan.ui import connection
+from wan.ui.caller import Caller, Events, owner_of
+from wan.ui.chosen_takes import ChosenTakes, Joining
+from wan.ui.components import library as html
+from wan.ui.components.browser_text import BrowserText
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def _service(simulator, monkeypatch):
+    monkeypatch.setenv("WAN_BACKEND", "dashscope")
+    monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
+    monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
+    monkeypatch.setenv("WAN_POLL_SECONDS", "1")
+    monkeypatch.setattr(polling, "next_poll_delay", lambda every, attempts=0, retry_after=None: 0.1)
+
+
+@pytest.fixture
+async def studio():
+    async with Studio(load_settings()) as opened:
+        yield opened
+
+
+async def take(studio: Studio, **changes):
+    return await finished(studio, await studio.submission.submit(image(**changes), owner=OWNER))
+
+
+async def test_a_film_is_a_job_like_any_other_and_costs_nothing(studio, simulator, tmp_path):
+    first, second = (
+        await take(studio, prompt="A boat leaves.", audio=False),
+        await take(studio, prompt="It rains.", audio=False, size="720*1280"),
+    )
+    sent, told = simulator.stats()["created"], []
+    assert differ_in_shape([first, second])
+    assert not differ_in_shape([first, first])
+    ids = [first.id, second.id]
+    film = await studio.films.make(ids, owner=OWNER, fit="crop", progress=told.append)
+    assert told[-1] == 1
+    assert (film.state, film.model, film.spent, film.amount) == (
+        JobState.SUCCEEDED,
+        FILM,
+        Spent.NO,
+        None,
+    )
+    assert (film.width, film.height, film.fps) == (first.width, first.height, first.fps)
+    assert film.duration == pytest.approx(4, abs=0.1)
+    page = await studio.library.list_jobs(owner=OWNER, search="rains boat")
+    assert [job.id for job in page.jobs] == [film.id]
+    assert page.live == 0
+    only = await studio.library.list_jobs(owner=OWNER, model=FILM)
+    assert [job.id for job in only.jobs] == [film.id]
+    video, poster = [
+        await studio.library.find_media(film.media_token, name)
+        for name in ("video.mp4", "poster.webp")
+    ]
+    assert encode.measure(video).seconds == film.duration
+    assert poster.stat().st_size > 100
+    with av.open(str(video)) as container:
+        last = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)][-1]
+    assert (last.mean(axis=0) > 20).all(), "cropped, without bars"
+    again = await studio.films.make(ids, owner=OWNER, fit="crop", progress=told.append)
+    assert again.id == film.id
+    report = await studio.spending.report()
+    assert film.id not in [one.job_id for one in report.expenses]
+    assert sum(report.total.month.cost.values()) == sum(
+        (one.amount for one in (first, second)), Decimal(0)
+    )
+    assert simulator.stats()["created"] == sent, "nothing was asked of the service"
+
+    shown = html.show_job(
+        "en",
+        await studio.watching.snapshot(film.id, owner=OWNER),
+        there=await studio.films.find_takes(film),
+    )
+    assert shown.count('data-event="open"') == 2
+    assert "free" in shown
+    for missing in ("seed 0", 'data-event="again"', 'data-event="use"', "wan-timeline"):
+        assert missing not in shown
+    assert "Combined video" in html.show_page("en", only, 0, 24, None)
+
+    result = studio.library.result_of(film)
+    assert (result.state, result.spent, result.billed_seconds) == ("SUCCEEDED", "no", 0)
+    assert (result.price, result.task_id) == (None, None)
+    assert await studio.library.complete_evidence(film) is None
+    await studio.exports.bundle(film.id, owner=OWNER, target=tmp_path / "film.zip")
+    with zipfile.ZipFile(tmp_path / "film.zip") as made:
+        assert made.namelist() == ["film.mp4", "film.json"]
+        told = json.loads(made.read("film.json"))
+    assert [shot["job"] for shot in told["shots"]] == ids
+    assert inputs.read_settings(video)["shots"] == told["shots"]
+    with pytest.raises(WanError, match="combined from takes"):
+        await studio.submission.retry(film.id, owner=OWNER)
+    assert (await studio.submission.cancel(film.id, owner=OWNER)).key == "cancel_over"
+    newest = await studio.watching.find_newest(owner=OWNER, models=[first.model])
+    assert newest.id == second.id
+    review, _ = await studio.reviews.create([film.id, first.id], owner=OWNER, title="Which one?")
+    assert [one.job.id for one in review.takes] == [film.id, first.id]
+
+
+async def test_other_shapes_are_announced_before_they_are_joined(studio):
+    asks = gr.Request(username="ann")
+    owner = owner_of(studio, "", asks)
+    with gr.Blocks():
+        events = Events("en", studio, connection.build("en", studio))
+        takes = ChosenTakes(events, BrowserText("chosen", restored=False), set())
+    made = []
+    for size in ("1280*720", "960*960"):
+        request = image(prompt=f"at {size}", size=size, audio=False)
+        submitted = await studio.submission.submit(request, owner=owner)
+        made.append(await finished(studio, submitted, owner=owner))
+    ids = " ".join(job.id for job in made)
+    (question,) = [step async for step in takes.join(Caller(studio, asks, ""), Joining(), ids)]
+    assert "1280×720, 960×960" in question
+    assert question.count('data-event="join"') == 2
+    assert (await studio.library.list_jobs(owner=owner)).of_owner == 2
+    chosen = Joining(fit="pad")
+    steps = [step async for step in takes.join(Caller(studio, asks, ""), chosen, ids)]
+    film = (await studio.library.list_jobs(owner=owner, model=FILM)).jobs[0]
+    assert f'data-job="{film.id}"' in steps[-1]
+    assert (film.request["fit"], film.width, film.height) == ("pad", 1280, 720)
+
+
+async def test_a_film_outlives_its_takes_and_leaves_nothing_behind(studio):
+    takes = [await take(studio, prompt=prompt, audio=False) for prompt in ("one", "two")]
+    ids = [one.id for one in takes]
+    film = await studio.films.make(ids, owner=OWNER, progress=print)
+    whole = await studio.films.make([film.id, ids[0]], owner=OWNER, progress=print)
+    assert [shot["job"] for shot in whole.payload["shots"]] == [*ids, ids[0]]
+    await studio.library.delete(ids[0], owner=OWNER)
+    assert await studio.films.find_takes(film) == {ids[1]}
+    path = await studio.library.find_media(film.media_token, "video.mp4")
+    assert path.exists()
+    with pytest.raises(JobNotFound):
+        await studio.library.delete(film.id, owner="somebody else")
+    await studio.library.delete(film.id, owner=OWNER)
+    assert not path.exists()
+    assert not list(load_settings().output_dir.rglob(f"*{film.id}*"))
+    assert {job.id for job in (await studio.library.list_jobs(owner=OWNER)).jobs} == {
+        ids[1],
+        whole.id,
+    }
+
+
+async def test_what_cannot_be_made_or_kept_leaves_nothing(studio, monkeypatch):
+    one = await take(studio, audio=False)
+    before = sorted(load_settings().output_dir.rglob("*.mp4"))
+    for wrong, refusal in (
+        ([], InvalidInput),
+        ([one.id], InvalidInput),
+        ([one.id] * 21, InvalidInput),
+        ([one.id, "x" * 22], JobNotFound),
+    ):
+        with pytest.raises(refusal):
+            await studio.films.make(wrong, owner=OWNER, progress=print)
+    with pytest.raises(JobNotFound):
+        await studio.films.make([one.id] * 2, owner="somebody else", progress=print)
+
+    def fail(*_):
+        raise StorageUnavailable("database_busy")
+
+    monkeypatch.setattr(jobs, "insert", fail)
+    with pytest.raises(StorageUnavailable):
+        await studio.films.make([one.id] * 2, owner=OWNER, progress=print)
+    assert sorted(load_settings().output_dir.rglob("*.mp4")) == before
+    assert (await studio.library.list_jobs(owner=OWNER)).of_owner == 1

@@ -1,0 +1,50 @@
+"""What columns hold that no database has a type for."""
+
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.types import JSON, BigInteger, TypeDecorator
+
+from wan.domain.jobs import Reference
+from wan.domain.messages import Message
+
+
+class Money(TypeDecorator[Decimal]):
+    """An amount as whole millionths, so that every database adds it up exactly."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> int | None:
+        return None if value is None else int(value.scaleb(6).to_integral_value())
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value).scaleb(-6)
+
+
+class Messages(TypeDecorator[list[Message]]):
+    """Messages as JSON: they are put into words when they are read."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: list[Message] | None, dialect: sa.Dialect) -> Any:
+        return [one.model_dump() for one in value or []]
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> list[Message]:
+        return [Message(**one) for one in value or []]
+
+
+class References(TypeDecorator[list[Reference]]):
+    """References as JSON."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: list[Reference] | None, dialect: sa.Dialect) -> Any:
+        return [asdict(one) for one in value or []]
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> list[Reference]:
+        return [Reference(**one) for one in value or []]

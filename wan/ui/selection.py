@@ -1,0 +1,135 @@
+"""What the library does with all that is chosen, whatever it is: download the videos, delete."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from pathlib import Path
+
+from wan.domain.errors import JobNotFound, StorageUnavailable, WanError
+from wan.domain.messages import Message
+from wan.ui import long_work, reuse_settings
+from wan.ui.caller import Caller, Events, explain
+from wan.ui.components import library as html
+from wan.ui.components.browser_text import BrowserText
+from wan.web.paths import file_address
+
+_ARCHIVE = "wan-videos.zip"
+_WITH_CHOSEN = "(token) => [token, window.wanLibrary.chosen()]"
+_WITHOUT_PROGRESS = """(html) => (html.includes("<progress") ? "" : html)"""
+
+
+class Selection:
+    """Downloads and deletes what is chosen. Every id that comes from a page is looked up together
+    with its owner.
+    """
+
+    def __init__(self, events: Events, chosen: BrowserText, working: set[str]) -> None:
+        """chosen: ids in the order of choosing. working: owners for whom files are being made."""
+        self._events, self._chosen, self._working = events, chosen, working
+        self._language, self._studio = events.language, events.studio
+
+    def connect(self, bar: html.LibraryBar, work: html.LibraryWork) -> None:
+        """Connect the buttons of the bar. work: shows how far it is."""
+        for event, act in ((bar.pack, self.pack), (bar.delete, self.delete_chosen)):
+            working = self._events.connect(
+                event, act, [self._chosen], work, refuse=self._refuse, js=_WITH_CHOSEN
+            )
+            # Also when it was stopped: the last progress may have come after that.
+            working.then(None, work, work, js=_WITHOUT_PROGRESS)
+            work.stop(None, cancels=[working])
+
+    def _refuse(self, _caller: Caller, error: Exception, _chosen: str) -> str:
+        why = explain(error, not_ready="library_not_ready")
+        return html.show_note(self._language, why, beside="work")
+
+    async def pack(self, caller: Caller, chosen: str) -> AsyncIterator[str]:
+        """Show how far the packing of the chosen videos is, and then offer them. One such work at a
+        time of an owner.
+        """
+        owner = caller.owner
+        videos, gone = await self._find_videos(chosen, owner)
+        if len(videos) not in html.NEEDED["pack"]:
+            why = Message.of("library_pack_some")
+            yield html.show_note(self._language, why, gone, beside="work")
+        elif owner in self._working:
+            yield html.show_note(self._language, Message.of("library_join_busy"), beside="work")
+        else:
+            self._working.add(owner)
+            try:
+                async with contextlib.aclosing(self._pack(videos, gone, owner)) as steps:
+                    async for step in steps:
+                        yield step
+            finally:
+                self._working.discard(owner)
+
+    def _pack(self, videos: list[str], gone: list[str], owner: str) -> AsyncGenerator[str]:
+        async def archive(progress: Callable[[float], None]) -> Path:
+            async with reuse_settings.create_file(
+                self._studio, _ARCHIVE, videos, owner=owner
+            ) as path:
+                await self._studio.exports.archive(
+                    videos, owner=owner, target=path, progress=progress
+                )
+            return path
+
+        def show_share(done: float) -> str:
+            return html.show_progress(self._language, done, gone, "library_packing")
+
+        def offer(path: Path) -> str:
+            address = file_address(self._studio.uploads.name(path))
+            return html.show_download(
+                self._language, address, _ARCHIVE, "library_archive", at_once=True
+            )
+
+        return long_work.follow(archive, show_share, offer)
+
+    async def _find_videos(self, chosen: str, owner: str) -> tuple[list[str], list[str]]:
+        """The ids of the chosen jobs with a video, and of those that are gone."""
+        videos, gone = [], []
+        for job_id in _read(chosen):
+            try:
+                if (await self._studio.library.get(job_id, owner=owner)).video_key:
+                    videos.append(job_id)
+            except JobNotFound:
+                gone.append(job_id)
+        return videos, gone
+
+    async def delete_chosen(self, caller: Caller, chosen: str) -> AsyncIterator[str]:
+        """Delete the chosen jobs, and show how far that is. What is still on its way stays."""
+        owner, wanted = caller.owner, _read(chosen)
+        gone: list[str] = []
+
+        async def delete(progress: Callable[[float], None]) -> int:
+            for number, job_id in enumerate(wanted):
+                progress(number / len(wanted))
+                try:
+                    # Whole also where somebody stops it: a video goes before its row does.
+                    await asyncio.shield(self._studio.library.delete(job_id, owner=owner))
+                except StorageUnavailable:
+                    raise
+                except JobNotFound:
+                    pass
+                except WanError:
+                    continue
+                gone.append(job_id)
+            return len(wanted) - len(gone)
+
+        def show_share(done: float) -> str:
+            return html.show_progress(self._language, done, gone, "library_deleting")
+
+        def show_kept(kept: int) -> str:
+            return html.show_deleted(self._language, gone, kept)
+
+        try:
+            async with contextlib.aclosing(
+                long_work.follow(delete, show_share, show_kept)
+            ) as steps:
+                async for step in steps:
+                    yield step
+        except WanError as error:
+            yield html.show_note(self._language, error.message, gone, beside="work")
+
+
+def _read(chosen: str) -> list[str]:
+    """Return the chosen ids, each once, as many as can be chosen."""
+    return list(dict.fromkeys(chosen.split()))[: html.CHOSEN]
