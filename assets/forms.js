@@ -21,7 +21,7 @@ window.wanForms = (() => {
 
   const hold = (part) => [...texts()].includes(part) && keep(typed(part), part.value);
 
-  let putBack = false; // and nothing was changed since
+  let putBack = false; // and nobody has done anything since
 
   function restore() {
     for (const part of texts()) {
@@ -126,9 +126,7 @@ window.wanForms = (() => {
     change(target);
   });
   for (const kind of ["pointerdown", "keydown", "input", "change", "drop"])
-    document.addEventListener(kind, ({ target }) => {
-      if (target.closest?.(".wan-brief")) putBack = false;
-    });
+    document.addEventListener(kind, () => (putBack = false));
   document.addEventListener("click", ({ target }) => {
     const tile = target.closest?.("[data-insert]");
     if (tile) insert(tile);

@@ -47,7 +47,8 @@ window.wanLibrary = (() => {
 
   function look(place = cards()) {
     looked = performance.now();
-    fire("grid", "look", place);
+    const note = part("#wan-library-note [data-of-look]") ? "" : "1"; // another stays
+    fire("grid", "look", { ...place, note });
   }
 
   // A part was rendered anew: what was put on it here is put there again.
@@ -267,9 +268,8 @@ window.wanLibrary = (() => {
     if (open === "job") name();
   }
 
-  // Somebody is taken to a tab. again: the job that is shown there shall be made once more.
-  // continues: its form has been filled for the next shot.
-  // fresh: it has been filled for new takes of the job.
+  // Somebody is taken to a tab. again: the job that is shown there shall be made once more; else
+  // its form has been filled. continues: for the next shot. fresh: for new takes of the job.
   function depart({ went: tab, job, again, fresh, continues }) {
     scrollTo({ top: 0 });
     tabOf(tab)?.focus({ preventScroll: true });

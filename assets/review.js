@@ -5,8 +5,8 @@
   const { write } = window.wan;
   const EVERY = 3000; // ms between two looks at a tally
   // Ms in which a review that its owner has just ended is not asked for its tally: the page is
-  // about to show it as ended
-  const RESTS = 15_000;
+  // about to show it as ended, on a busy machine after some seconds
+  const RESTS = 60_000;
   const NAME = "wan-reviewer-name";
   const TOKEN = "wan-reviewer";
   const etags = new WeakMap(); // element with a tally -> the version that it shows

@@ -130,7 +130,7 @@ def test_axe_finds_nothing_grave(visit: Visits, app: App):
 def with_board(page: Page, language: Language = "en") -> None:
     """Puts two takes side by side under the stage."""
     video = str(page.locator("#wan-image-view video").get_attribute("src"))
-    html = board(language, [(take(n, seed=n), video, "") for n in (1, 2)])
+    html = board(language, [(take(n, seed=n, name=""), video, "") for n in (1, 2)])
     page.locator("#wan-image-view .wan-view").evaluate(
         "(view, html) => view.insertAdjacentHTML('afterend', html)", html
     )

@@ -71,8 +71,8 @@ REFUSED = {
         "GIF images",
         "Save it as JPEG or PNG",
     ),
-    "5 px": (picture((5, 5)), "5*5 px", "240 to 8000 px"),
-    "20,000 px": (picture((20_000, 300), mode="L", color=0), "20000*300 px", "240 to 8000 px"),
+    "5 px": (picture((5, 5)), "5×5 px", "240 to 8000 px"),
+    "20,000 px": (picture((20_000, 300), mode="L", color=0), "20000×300 px", "240 to 8000 px"),
     "21 MB": (b"\x89PNG\r\n\x1a\n" + bytes(21_000_000), "21.0 MB", "limit is 20 MB"),
     "nothing": (b"", "this file is empty", "use another file"),
 }
@@ -191,7 +191,7 @@ def test_a_picture_gets_exactly_the_size(size, fit):
     made = taken(picture((451, 300)), size, fit)
     assert opened(made.sent).size == catalog.parse_size(size)
     assert opened(made.kept).size == (made.width, made.height) == (451, 300)
-    assert "451*300" in str(made.adjustments[0])
+    assert "451×300" in str(made.adjustments[0])
     assert size in str(made.adjustments[0])
 
 

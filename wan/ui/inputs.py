@@ -100,7 +100,8 @@ class Page(gr.Blocks):
             known = info["named_endpoints"].get(f"/{function.api_name}")
             if known and function.api_visibility == "public":
                 for block, parameter in zip(function.inputs, known["parameters"], strict=True):
-                    _describe_parameter(block, parameter)
+                    if name_of(block):
+                        _describe_parameter(block, parameter)
         return info
 
     async def preprocess_data(
@@ -233,7 +234,7 @@ def describe(block: Block, name: str, default: Any, *, files: bool, example: Any
 
 
 def _describe_parameter(block: Any, parameter: Any) -> None:
-    """Say in Gradio's description of a parameter what it is for."""
+    """Say in Gradio's description of a parameter that `describe` has noted what it is for."""
     parameter["label"], parameter["example_input"] = name_of(block), block.wan_example
     parameter["python_type"]["description"] = parameter["type"]["description"]
 

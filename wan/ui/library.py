@@ -138,7 +138,7 @@ class Library:
             act=self.list_jobs,
             inputs=self._asked,
             outputs=[self._grid, self._note],
-            refuse=self._refuse,
+            refuse=self._refuse_look,
             values=Place,
         )
         connect(
@@ -190,6 +190,11 @@ class Library:
         why = explain(error, not_ready="library_not_ready")
         return [gr.skip(), html.show_note(self._language, why)]
 
+    def _refuse_look(self, _caller: Caller, error: Exception, *_asked: object) -> list[Any]:
+        """Do as `_refuse`, in a note that the next look takes away."""
+        why = explain(error, not_ready="library_not_ready")
+        return [gr.skip(), html.show_note(self._language, why, of_look=True)]
+
     def _refuse_note(self, caller: Caller, error: Exception, *_asked: object) -> Any:
         return self._refuse(caller, error)[1]
 
@@ -212,7 +217,7 @@ class Library:
             project=wanted["project"],
             starred=wanted["starred"],
         )
-        return [shown, self._no_note]
+        return [shown, gr.skip() if place.note else self._no_note]
 
     async def open(self, caller: Caller, event: OfJob, *asked: str | None) -> list[Any]:
         """Show one job. asked: as for `list_jobs`."""

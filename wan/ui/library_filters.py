@@ -32,6 +32,8 @@ class Place(Shelf):
     """How many jobs are before it."""
     until: str = ""
     """Up to which moment, in seconds since 1970; what came later is on no page."""
+    note: str = ""
+    """Whether the note stays, which says something else than how the last look ended: "1" or ""."""
 
     def read(self) -> tuple[int, float | None]:
         """Return both; those of the first page for what no page ever said."""

@@ -146,12 +146,20 @@ def show_page(
 
 
 def show_note(
-    language: Language, what: Message | None = None, gone: Sequence[str] = (), *, beside: str = ""
+    language: Language,
+    what: Message | None = None,
+    gone: Sequence[str] = (),
+    *,
+    beside: str = "",
+    of_look: bool = False,
 ) -> Markup:
     """A message, or none. gone: ids of chosen jobs that are not there any more, for the script to
-    forget. beside: "work" for one that stands beside the chosen takes.
+    forget. beside: "work" for one that stands beside the chosen takes. of_look: whether it says why
+    a look was refused.
     """
-    return render("library_note.html", language, what=what, gone=gone, beside=beside)
+    return render(
+        "library_note.html", language, what=what, gone=gone, beside=beside, of_look=of_look
+    )
 
 
 def show_departure(
