@@ -315,6 +315,7 @@ window.wanStudio = (() => {
     when(
       () => box()?.checkVisibility(),
       () => {
+        if (document.activeElement === box()) return; // somebody writes there already
         box().focus({ preventScroll: true });
         if (selects) box().select();
         box().scrollIntoView({ block: "nearest" });

@@ -73,6 +73,7 @@ def test_a_video_plays_by_itself_is_heard_after_a_click_and_leads_on(moving: Pag
     page.get_by_role("button", name="Continue from the last frame").click()
     expect(page.locator("#wan-image-seed :is(input, textarea)")).to_have_value("")
     expect(page.locator("#wan-image-reference_image img")).to_be_visible()
+    until(prompt, "box => box.value && box.selectionEnd - box.selectionStart === box.value.length")
     page.keyboard.type("She goes on.")
     expect(prompt).to_have_value("She goes on.")
     page.locator("#wan-image-view [data-press=watch]").click()

@@ -3,6 +3,7 @@ numbers and names.
 """
 
 import ast
+import json
 import re
 import string
 from functools import cache
@@ -56,6 +57,14 @@ def _slots(text: str) -> set[str]:
 
 def test_both_languages_have_the_same_keys():
     assert list(ENGLISH) == list(CHINESE)
+
+
+@pytest.mark.parametrize("language", LOCALES)
+def test_no_key_stands_twice(language: str):
+    """JSON takes the later one, so that one of both would be said in the place of the other."""
+    path = ROOT / "wan" / "domain" / "locales" / f"{language}.json"
+    pairs = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=list)
+    assert len(pairs) == len(dict(pairs))
 
 
 @pytest.mark.parametrize("key", ENGLISH)
