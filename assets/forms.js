@@ -21,16 +21,18 @@ window.wanForms = (() => {
 
   const hold = (part) => [...texts()].includes(part) && keep(typed(part), part.value);
 
-  let putBack = false; // and nobody has done anything since
+  let acted = false; // whether somebody has done anything since the page was opened
+  let wrote = false; // whether somebody has written into a form since
 
   function restore() {
+    const before = acted;
     for (const part of texts()) {
       const text = kept(typed(part));
       if (!text || part.value) continue;
       part.value = text;
       part.dispatchEvent(new Event("input", { bubbles: true }));
     }
-    putBack = true;
+    acted = before;
   }
 
   // To the page in the other language, where the forms are filled as they are here. A key and a
@@ -53,19 +55,19 @@ window.wanForms = (() => {
     location.assign(way);
   }
 
-  // Everything else in the forms, such as a sample, outlives a reload too; what they say before
-  // that was put back does not count.
+  // Everything else in the forms, such as a sample, outlives a reload too, but for whoever has
+  // begun to write anew by then; what they say before that was put back does not count.
   let arrived = false;
   const remember = (forms) => arrived && keep(FORMS, JSON.stringify(forms));
 
   function remembered() {
     arrived = true;
-    return JSON.parse(kept(FORMS) ?? "null");
+    return wrote ? null : JSON.parse(kept(FORMS) ?? "null");
   }
 
   // Whether the stage shows a job beside a form that was only put back: then it stays there.
   const keepsStage = (tab) =>
-    putBack && document.querySelector(`#wan-${tab}-view .wan-view`)?.dataset.state !== "IDLE";
+    !acted && document.querySelector(`#wan-${tab}-view .wan-view`)?.dataset.state !== "IDLE";
 
   // What was taken along, once; null for whoever came another way.
   function carried() {
@@ -126,7 +128,10 @@ window.wanForms = (() => {
     change(target);
   });
   for (const kind of ["pointerdown", "keydown", "input", "change", "drop"])
-    document.addEventListener(kind, () => (putBack = false));
+    document.addEventListener(kind, ({ target }) => {
+      acted = true;
+      if (target.closest?.(".wan-brief")) wrote = true;
+    });
   document.addEventListener("click", ({ target }) => {
     const tile = target.closest?.("[data-insert]");
     if (tile) insert(tile);

@@ -1,15 +1,13 @@
-// The library: its parts show what the server gives; here stands what only a browser knows. Which
-// takes are chosen, where somebody was before a job was opened, dates as they are written here, and
-// when to look again at what is on its way.
+// The library: its parts show what the server gives; here stands what only a browser knows. Where
+// somebody was before a job was opened, and when to look again at what is on its way. Which takes
+// are chosen stands in `selection.js`.
 window.wanLibrary = (() => {
+  const { room, part, fire, hush, mark, choose, drop } = window.wanSelection;
   const LOOK = 2000; // ms between two looks at what is on its way
   const LINK = /^#video=([\w-]{20,22})$/; // the address of a job that is open
   const BEFORE = 5;
   const STEPS = { ArrowLeft: "previous", ArrowRight: "next" };
   const KEYS_OF_THEIR_OWN = "input, textarea, select, video, [contenteditable], [role=tablist]";
-  let chosen = new Map(); // ids, in the order of choosing -> whether there is a video
-  let anchor = null; // the card that was chosen last, from where Shift chooses as far as another
-  let ranges = false; // whether Shift was held
   let wanted = ""; // the job that shall be shown in place of the cards
   let opener = ""; // whose card gets the focus back
   let open = ""; // what is shown in place of the cards: "job", "board", or nothing
@@ -19,18 +17,14 @@ window.wanLibrary = (() => {
   let scrolled = 0;
   let returns = 0; // steps back in the history that were asked for here and have not been made yet
   let looked = 0; // when the last look was asked for
+  let asked = 0; // looks so far
+  let newest = 0; // the youngest of them that was answered; an older one may be answered after it
   let offered = ""; // what the work was last seen to show: "progress", or the address of a file
   let focused = { job: "", work: false }; // what had the focus last: a card, or part of the work
 
-  const room = () => document.getElementById("wan-library-room");
-  const part = (selector) => room()?.querySelector(selector);
   const cardOf = (job) => (job ? part(`.wan-item[data-job="${CSS.escape(job)}"]`) : null);
   const isShown = () => !document.hidden && Boolean(room()?.checkVisibility());
   const tabOf = (name) => document.querySelector(`#wan-tabs [role=tab][data-tab-id=${name}]`);
-
-  // Triggers an event of a component (`wan/ui/components/component.js`).
-  const fire = (name, event, values) =>
-    window.wan.fire(part(`#wan-library-${name} [data-listens]`), event, values);
 
   const show = (job) => fire("grid", "open", { job });
   const close = () => fire("detail", "close");
@@ -40,16 +34,23 @@ window.wanLibrary = (() => {
   const bare = () => location.pathname + location.search;
 
   // What is looked at, behind the other inputs of an event: the browser's token, and the filters.
-  function shelved(given) {
+  function shelved(given, number = "") {
     const { project, starred } = cards();
-    return [...given.slice(0, BEFORE), JSON.stringify({ project, starred })];
+    return [...given.slice(0, BEFORE), JSON.stringify({ project, starred, number })];
   }
 
   function look(place = cards()) {
     looked = performance.now();
     const note = part("#wan-library-note [data-of-look]") ? "" : "1"; // another stays
-    fire("grid", "look", { ...place, note });
+    fire("grid", "look", { ...place, note, number: `${++asked}` });
   }
+
+  // A button asks for another page or shelf: numbered before its component hears of the click.
+  const count = ({ target }) => {
+    const button = target.closest?.("#wan-library-room [data-event=look]");
+    if (button) button.dataset.number = ++asked;
+  };
+  document.addEventListener("click", count, { capture: true });
 
   // A part was rendered anew: what was put on it here is put there again.
   const RENDERED = {
@@ -69,6 +70,9 @@ window.wanLibrary = (() => {
   function gridRendered() {
     // For the first time; what is triggered while a part is put in is lost.
     if (!part("[data-cards]")) return setTimeout(selected, 60);
+    const number = Number(cards().number);
+    newest = Math.max(newest, number);
+    if (number && number < newest) return look();
     const active = document.activeElement;
     const job = active.closest(".wan-item")?.dataset.job;
     mark();
@@ -91,75 +95,10 @@ window.wanLibrary = (() => {
   function noteRendered(box) {
     const picked = box.querySelector("[data-picked]")?.dataset;
     const all = (ids, video) => (ids ? ids.split(" ").map((id) => [id, video]) : []);
-    if (picked) choose([...chosen, ...all(picked.picked, true), ...all(picked.bare, false)]);
+    if (picked) choose([...all(picked.picked, true), ...all(picked.bare, false)], true);
     if (open || !wanted || !box.querySelector("[data-note]")) return;
     wanted = ""; // it cannot be shown
     if (linked()) history.replaceState(null, "", bare());
-  }
-
-  function mark() {
-    window.wan.date(room().querySelectorAll("time"));
-    const order = [...chosen.keys()];
-    for (const card of room().querySelectorAll(".wan-item")) {
-      const number = order.indexOf(card.dataset.job);
-      const box = card.querySelector("[data-choose]");
-      card.classList.toggle("chosen", number >= 0);
-      if (!box) continue;
-      box.checked = number >= 0;
-      box.nextElementSibling.textContent = number >= 0 ? number + 1 : "";
-    }
-    markAll();
-    const bar = part(".wan-chosen");
-    if (!bar) return;
-    bar.hidden = !chosen.size;
-    if (!chosen.size) bar.querySelector(".wan-ask").hidden = true;
-    bar.querySelector("b").textContent = chosen.size;
-    const videos = [...chosen.values()].filter(Boolean).length;
-    const works = part("#wan-library-work progress") !== null;
-    for (const [verb, [low, high]] of Object.entries(JSON.parse(bar.dataset.needed))) {
-      const count = verb === "delete" ? chosen.size : videos;
-      const busy = works && verb !== "compare";
-      for (const button of bar.querySelectorAll(`[data-event=${verb}], [data-verb=${verb}]`))
-        button.disabled = busy || count < low || count > high;
-    }
-  }
-
-  function markAll() {
-    const boxes = [...room().querySelectorAll("#wan-library [data-choose]")];
-    const [all, every] = [part("[data-all]"), part("[data-event=every]")];
-    if (!all) return;
-    const checked = boxes.filter((box) => box.checked).length;
-    all.disabled = !boxes.length;
-    all.checked = boxes.length > 0 && checked === boxes.length;
-    all.indeterminate = checked > 0 && checked < boxes.length;
-    every.hidden = !all.checked || !("more" in every.dataset);
-  }
-
-  // entries: ids, each with whether there is a video
-  function choose(entries) {
-    chosen = new Map(entries);
-    mark();
-    fire("bar", "choose");
-  }
-
-  function pick(picked, wants) {
-    hush();
-    const entries = picked.map(({ dataset }) => [dataset.job, dataset.state === "SUCCEEDED"]);
-    const ids = new Map(entries);
-    choose(wants ? [...chosen, ...entries] : [...chosen].filter(([id]) => !ids.has(id)));
-  }
-
-  // The cards from one to another that can be chosen.
-  function between(one, other) {
-    const all = [...room().querySelectorAll(".wan-item:has([data-choose])")];
-    const [from, to] = [all.indexOf(one), all.indexOf(other)].sort((a, b) => a - b);
-    return from < 0 ? [other] : all.slice(from, to + 1);
-  }
-
-  // What is not there any more is chosen no longer.
-  function drop(gone) {
-    const left = [...chosen].filter(([id]) => !gone.split(" ").includes(id));
-    if (left.length < chosen.size) choose(left);
   }
 
   function detailRendered(box) {
@@ -299,11 +238,7 @@ window.wanLibrary = (() => {
     focused = { job, work: target.closest("#wan-library-work, .wan-chosen") !== null };
   });
 
-  // A refusal stays until the next step.
-  const hush = () => part("#wan-library-refusal [data-note]") && fire("refusal", "hush");
-
-  document.addEventListener("click", ({ target, shiftKey }) => {
-    if (target.matches?.("[data-choose]")) ranges = shiftKey;
+  document.addEventListener("click", ({ target }) => {
     // The address is that of what is looked at.
     const turned = target.closest?.("#wan-tabs [role=tab]");
     if (turned && turned.dataset.tabId !== "library" && linked())
@@ -335,15 +270,6 @@ window.wanLibrary = (() => {
     stepped = true;
     show(job);
   }
-
-  document.addEventListener("change", ({ target }) => {
-    if (target.matches?.("#wan-library [data-all]"))
-      return pick([...room().querySelectorAll(".wan-item:has([data-choose])")], target.checked);
-    if (!target.matches?.("#wan-library [data-choose]")) return;
-    const card = target.closest(".wan-item");
-    pick(ranges && anchor ? between(anchor, card) : [card], target.checked);
-    [anchor, ranges] = [card, false];
-  });
 
   // A name or a project is kept as soon as somebody is done with it.
   document.addEventListener("change", ({ target }) => {
@@ -378,23 +304,9 @@ window.wanLibrary = (() => {
     selected,
     shelved,
     arrive,
-    chosen: () => [...chosen.keys()].join(" "),
-    choose(ids, verb, adds) {
-      choose([...(adds ? chosen : []), ...ids.map((id) => [id, true])]);
-      part(`.wan-chosen [data-event="${verb}"]`)?.click();
-    },
-    clear() {
-      chosen = new Map();
-      mark();
-      part("[data-choose]")?.focus({ preventScroll: true });
-      return "";
-    },
     filtered(given) {
       looked = performance.now(); // a look at the page that was shown before would come after it
-      return shelved(given);
-    },
-    forget(html) {
-      for (const [, gone] of html.matchAll(/data-gone="([^"]*)"/g)) drop(gone);
+      return shelved(given, `${++asked}`);
     },
   };
 })();

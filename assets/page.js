@@ -250,7 +250,7 @@ window.wanStudio = (() => {
     turn("library");
     const there = () =>
       document.querySelector("#wan-library-bar [data-listens]")?.checkVisibility();
-    when(there, () => window.wanLibrary.choose(jobs.split(" "), verb, adds));
+    when(there, () => window.wanSelection.use(jobs.split(" "), verb, adds));
   }
 
   // A reload, or the other language, leads back to the tab that was looked at.

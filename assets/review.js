@@ -354,7 +354,7 @@
     dressed();
     // What is chosen is known to the library only
     document.querySelectorAll(".wr-item [data-event=more]").forEach((button) => {
-      const none = !window.wanLibrary.chosen();
+      const none = !window.wanSelection.chosen();
       if (button.disabled !== none) button.disabled = none;
     });
   }

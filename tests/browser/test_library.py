@@ -284,7 +284,7 @@ def test_what_can_be_downloaded(owner: Page, tmp_path: Path):
 
 def chosen(page: Page) -> str:
     """The ids of the chosen takes, in the order of choosing."""
-    return page.evaluate("window.wanLibrary.chosen()")
+    return page.evaluate("window.wanSelection.chosen()")
 
 
 def test_takes_are_chosen_compared_and_joined(owner: Page, tmp_path: Path):
@@ -384,7 +384,7 @@ def test_several_are_chosen_downloaded_and_deleted(page: Page, app: App):
                 const cards = [...document.querySelectorAll(".wan-item")];
                 const ids = cards.map((card) => card.dataset.job);
                 ids.splice(2, 1);
-                window.wanLibrary.choose(ids, "none");
+                window.wanSelection.use(ids, "none");
             }"""
         )
         bar.locator("[data-act=ask]").click()

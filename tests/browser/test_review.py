@@ -94,7 +94,7 @@ def choose(page: Page, jobs: list[str]) -> None:
     """Chooses takes in the library, for a review."""
     page.get_by_role("tab", name="Library").click()
     page.locator("#wan-library-bar [data-listens]").wait_for(state="attached")
-    page.evaluate("ids => window.wanLibrary.choose(ids, 'review')", jobs)
+    page.evaluate("ids => window.wanSelection.use(ids, 'review')", jobs)
 
 
 def answered(context: BrowserContext, link: str) -> Page:

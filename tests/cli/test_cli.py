@@ -24,7 +24,10 @@ from tests.conftest import ROOT
 from tests.disks import small_disk
 from tests.pictures import clip, picture
 from tests.sounds import sound
-from wan.cli.main import app
+from wan.cli.answers import Answer
+from wan.cli.main import app, main
+from wan.cli.run import _Run
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.media import encode
 from wan.storage.record import FILES
 
@@ -146,6 +149,26 @@ def test_reference_to_video(run, samples, simulator):
     assert result["request_id"]
 
 
+def test_what_is_left_out_is_as_everywhere(monkeypatch, samples):
+    """A default that the command line had read in its own way would be another request, which is
+    paid again.
+    """
+    made = []
+
+    def note(self, request, options):
+        made.append(request)
+        return Answer({"ok": True})
+
+    monkeypatch.setattr(_Run, "make", note)
+    picture, bunny = samples / "astronaut.png", samples / "bigbuckbunny.mp4"
+    assert main(["image-to-video", str(picture), "--prompt", "x"]) == 0
+    assert main(["reference-to-video", "--reference", str(bunny), "--prompt", "x"]) == 0
+    assert made == [
+        ImageToVideoRequest(reference_image=picture, prompt="x"),
+        ReferenceToVideoRequest(reference_video=[bunny], prompt="x", reference_order=["video"]),
+    ]
+
+
 def test_a_reference_is_what_its_content_says(run, samples, tmp_path):
     """A picture of a phone is billed as a picture, and a clip as a clip,
     whatever they are called.
@@ -172,9 +195,7 @@ def test_a_reference_is_what_its_content_says(run, samples, tmp_path):
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout)
     assert result["billed_seconds"] == 2 + 1.65
-    assert result["adjustments"] == [
-        "The image was converted from HEIC to JPEG, because the service doesn't accept HEIC."
-    ]
+    assert result["adjustments"] == ["The image was converted from HEIC to JPEG."]
 
 
 def test_a_sound_is_a_file_or_an_address(run, tmp_path, simulator):

@@ -368,7 +368,7 @@ def test_clock(seconds, shown):
             InvalidInput("motion_strength", "motion_range", given=2),
             [
                 "Motion strength must be a number from 0 to 1 (got 2)",
-                "运动强度：须为 0 到 1 之间的数（收到 2）",
+                "运动强度：须为 0 到 1 之间的数（当前值：2）",
             ],
         ),
     ],

@@ -21,8 +21,12 @@ _ORDER = "wan.order"
 _OFF = "no_"  # stands before the name of a field in the name of the option that switches it off
 
 
-def _number(text: str) -> int | float | str:
-    """Return the number that a text is; any other text as it is, for the request to refuse."""
+def _number(text: str | float) -> int | float | str:
+    """Return the number that a text is; any other text as it is, for the request to refuse, and a
+    default as it is.
+    """
+    if not isinstance(text, str):
+        return text
     for kind in (int, float):
         try:
             return kind(text)

@@ -100,17 +100,19 @@ class _Run:
         """
         check_files(request)
         refuse_to_overwrite("--out", self._out, request)
-        settings = load_settings()
+        settings, hint = load_settings(), ""
         if settings.backend == "dashscope":
             connection = settings.connection()
             settings.make_output_dir()
             with inputs.use_work_folder(settings.work_dir):
                 found = asyncio.run(inspect_files(request))
             if found.enlarged > ENLARGED:
-                tell(t("en", "enlarged", times=f"{found.enlarged:.1f}"))
-            if not options["yes"] and not _confirm_cost(request, connection, found.lengths):
+                hint = t("en", "enlarged", times=f"{found.enlarged:.1f}")
+            if not options["yes"] and not _confirm_cost(request, connection, found.lengths, hint):
                 return refusal(str(Message.of("not_agreed")))
-        return self._finish(self._make(request, settings, new_take=options["new_take"]))
+            hint = hint if options["yes"] else ""  # it was said with the question
+        work = self._make(request, settings, hint, new_take=options["new_take"])
+        return self._finish(work)
 
     def resume(self, job_id: str) -> Answer:
         """Watch an existing job."""
@@ -137,11 +139,16 @@ class _Run:
             message = t("en", "cli_go_on", message=message, job=self._job_id)
             return refusal(message, code=FAILED, job_id=self._job_id)
 
-    async def _make(self, request: Request, settings: Settings, *, new_take: bool) -> Answer:
+    async def _make(
+        self, request: Request, settings: Settings, hint: str, *, new_take: bool
+    ) -> Answer:
+        """hint: what is said before anything is sent, unless it is refused; "" for nothing."""
         async with Studio(settings, only_jobs_started_here=True) as studio:
             checked = await studio.access.check(studio.access.policy.operator, owner=OPERATOR)
             if checked.key not in GOOD:
                 return refusal(str(checked), code=FAILED)
+            if hint:
+                tell(hint)
             job = await studio.submission.submit(request, owner=OPERATOR, new_take=new_take)
             return await self._watch(studio, job, made_before=not job.live)
 
@@ -225,8 +232,11 @@ def _check_writable(out: Path | None) -> None:
         raise InvalidInput("--out", "field_type", given=given, allowed=allowed) from None
 
 
-def _confirm_cost(request: Request, connection: Connection, lengths: list[float | None]) -> bool:
-    """Ask whether the money may be spent; Ctrl-C means no.
+def _confirm_cost(
+    request: Request, connection: Connection, lengths: list[float | None], hint: str
+) -> bool:
+    """Ask whether the money may be spent; Ctrl-C means no. hint: what is said before; "" for
+    nothing.
 
     Raises SettingsError where nobody can be asked.
     """
@@ -236,6 +246,8 @@ def _confirm_cost(request: Request, connection: Connection, lengths: list[float 
     about = f"{request.model}, {where}, {request.duration} s at {size}, {price}"
     if not sys.stdin.isatty():
         raise SettingsError(Message.of("not_asked", about=about))
+    if hint:
+        tell(hint)
     try:  # who reads the question may have answered before it is waited for
         tell(t("en", "cli_confirm", about=about), end=" ")
         return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -22,7 +22,7 @@ from wan.ui.components.component import EventValues, OfJob
 from wan.web import compare
 from wan.web.paths import file_address
 
-_WITH_CHOSEN = "(token) => [token, window.wanLibrary.chosen()]"
+_WITH_CHOSEN = "(token) => [token, window.wanSelection.chosen()]"
 _WITHOUT_PROGRESS = """(html) => (html.includes("<progress") ? "" : html)"""
 
 
@@ -52,8 +52,8 @@ class ChosenTakes:
         connect_open: connects a button that shows a job there.
         """
         chosen, work = self._chosen, self.work
-        self.bar.choose(None, None, chosen, js="() => window.wanLibrary.chosen()")
-        self.bar.clear(None, None, chosen, js="() => window.wanLibrary.clear()")
+        self.bar.choose(None, None, chosen, js="() => window.wanSelection.chosen()")
+        self.bar.clear(None, None, chosen, js="() => window.wanSelection.clear()")
         self.bar.review(None, js="() => window.wanStudio.turn('review')")
         self._note.hush(None, None, self._note, js="() => ''")
         self._events.connect(

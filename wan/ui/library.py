@@ -22,7 +22,7 @@ from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import OfJob, bare
 from wan.ui.components.lines import hint
 from wan.ui.components.stage import show_job
-from wan.ui.library_filters import Place, make_filters, read_asked
+from wan.ui.library_filters import Place, make_filters, read_asked, read_shelf
 from wan.ui.selection import Selection
 
 TAB = "library"
@@ -216,6 +216,7 @@ class Library:
             until,
             project=wanted["project"],
             starred=wanted["starred"],
+            number=read_shelf(asked, place).number,
         )
         return [shown, gr.skip() if place.note else self._no_note]
 

@@ -23,6 +23,8 @@ class Shelf(EventValues):
     """The project; "" for what is in none, None for all."""
     starred: str = ""
     """Whether only what has a star is shown: "1" or ""."""
+    number: str = Field(default="", max_length=20)
+    """The look's, for the script, to which an older one may be answered later."""
 
 
 class Place(Shelf):
@@ -47,10 +49,15 @@ def read_asked(asked: Sequence[str | None], shelf: Shelf | None = None) -> dict[
     """Return what is asked of the library, by its names. asked: what stands in the filters, and
     what is looked at; "" for `shelf`, without which that is everything.
     """
-    *filters, given = asked
-    where = Shelf.model_validate_json(given) if given else shelf or Shelf()
+    *filters, _ = asked
+    where = read_shelf(asked, shelf)
     named = {name: value or "" for name, value in zip(FILTERS, filters, strict=True)}
     return {**named, "project": where.project, "starred": bool(where.starred)}
+
+
+def read_shelf(asked: Sequence[str | None], shelf: Shelf | None = None) -> Shelf:
+    """Return what is looked at. asked, shelf: as for `read_asked`."""
+    return Shelf.model_validate_json(asked[-1]) if asked[-1] else shelf or Shelf()
 
 
 def make_filters(language: Language) -> list[Any]:

@@ -183,7 +183,7 @@ class ReviewTab:
         )
         self._events.connect(
             chosen.change, self.show_chosen, [chosen], form.takes, refuse=self._refuse_chosen
-        ).then(None, form.takes, None, js="(html) => window.wanLibrary.forget(html)")
+        ).then(None, form.takes, None, js="(html) => window.wanSelection.forget(html)")
 
     async def list_reviews(self, caller: Caller, opened: str) -> tuple[str, str]:
         """Show the owner's reviews."""

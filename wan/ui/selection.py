@@ -14,7 +14,7 @@ from wan.ui.components.browser_text import BrowserText
 from wan.web.paths import file_address
 
 _ARCHIVE = "wan-videos.zip"
-_WITH_CHOSEN = "(token) => [token, window.wanLibrary.chosen()]"
+_WITH_CHOSEN = "(token) => [token, window.wanSelection.chosen()]"
 _WITHOUT_PROGRESS = """(html) => (html.includes("<progress") ? "" : html)"""
 
 

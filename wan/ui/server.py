@@ -244,7 +244,7 @@ def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
     names = (
         *("shared", "player", "page", "forms", "fields", "frame", "copy", "uploads"),
-        *("compare", "library", "previews", "review", "discussion"),
+        *("compare", "selection", "library", "previews", "review", "discussion"),
     )
     return [read_assets("js", name) for name in names]
 

@@ -118,11 +118,12 @@ def show_page(
     *,
     project: str | None = None,
     starred: bool = False,
+    number: str = "",
 ) -> Markup:
     """A page of cards, and the way to the others. offset: number of the jobs before it; limit: of
     its cards at most; until: the moment up to which the jobs of all pages are, in seconds since
     1970, None for the first look. project, starred: which of them are shown, as
-    `wan.service.library.Library.list_jobs` has it.
+    `wan.service.library.Library.list_jobs` has it. number: of the look, for the script.
     """
     newest = page.jobs[0].created_at if page.jobs and until is None else until
     return render(
@@ -135,6 +136,7 @@ def show_page(
         until="" if newest is None else repr(newest),
         project=project,
         starred=starred,
+        number=number,
         projects=page.projects
         if not project or project in page.projects
         else [*page.projects, project],
