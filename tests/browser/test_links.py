@@ -10,12 +10,12 @@ from tests import plain_http
 from tests.browser.serving import SAMPLES, App, Visits, generate, reach, say, served
 
 PUBLIC = "https://films.example/wan/"
-BEYOND = "o share it beyond, give the app a public address and set WAN_PUBLIC_URL to it."
+BEYOND = "To share it more widely, give the app a public address and set WAN_PUBLIC_URL to it."
 HERE = (
-    "Only works on this computer. To share it in your network, start the app with "
-    f"GRADIO_SERVER_NAME=0.0.0.0; t{BEYOND}"
+    "This link only works on this computer. To share it on your network, start the app with "
+    f"GRADIO_SERVER_NAME=0.0.0.0. {BEYOND}"
 )
-NEARBY = f"Only works in this network. T{BEYOND}"
+NEARBY = f"This link only works on this network. {BEYOND}"
 REACH = {
     "127.0.0.1": "computer",
     "127.1.2.3": "computer",

@@ -231,7 +231,7 @@ def test_a_failed_run_is_exit_1_and_says_why(run):
     [
         (
             ("--duration", "16"),
-            "duration must be 2 to 15 whole seconds for wan2.6-i2v-flash (got 16)",
+            "duration must be a whole number of seconds from 2 to 15 for wan2.6-i2v-flash (got 16)",
         ),
         (("--duration", "2.5"), "(got 2.5)"),
         (("--duration", "abc"), '(got "abc")'),
@@ -812,8 +812,8 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
         assert "Stopped before anything was sent or charged." in said
         assert "what was sent goes on" not in said
         assert (
-            f"python -m wan resume {answer['job_id']}; to drop it: python -m wan cancel "
-            f"{answer['job_id']}" in answer["error"]
+            f"python -m wan resume {answer['job_id']} (the app sends it too if it's running). "
+            f"To drop it: python -m wan cancel {answer['job_id']}" in answer["error"]
         )
         jobs.append(answer["job_id"])
     created = simulator.stats()["created"]

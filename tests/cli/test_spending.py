@@ -43,7 +43,7 @@ def test_the_same_as_table_json_and_csv(run):
         ["Total", "5", "videos,", "¥5.90"],
         ["bob", "1", "video,", "¥9.00"],
     ]
-    assert "up to ¥0.60 in progress, without the price of 1, which is unknown" in table
+    assert "plus up to ¥0.60 in progress, not including jobs of unknown price: 1" in table
     known = json.loads(run("--month", MONTH, "--json")[1])
     first = known["people"][0]
     assert (first["person"], first["key"]) == ("bob", "operator")

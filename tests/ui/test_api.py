@@ -459,7 +459,7 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
         (["She smiles."], "Field required: reference_image."),
         (
             ["She smiles.", "https://example.com/a.png", *[None] * 30],
-            "data: 32 values are too many. The limit is 17.",
+            "data: 32 values are too many. The limit is 21.",
         ),
     ):
         refused = curled(app, there, "image_to_video", *given)["error"]
@@ -535,7 +535,7 @@ def test_an_agent_is_told_what_is_wrong_in_the_words_of_every_door(app: App):
         (
             "image_to_video",
             good | {"duration": "2s"},
-            'duration must be 2 to 15 whole seconds for wan2.6-i2v-flash (got "2s")',
+            'duration must be a whole number of seconds from 2 to 15 for wan2.6-i2v-flash (got "2s")',
         ),
         (
             "image_to_video",
@@ -663,7 +663,7 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
         ({"prompt": ["a"]}, "prompt: got"),
         (
             {"duration": "long"},
-            'duration must be 2 to 15 whole seconds for wan2.6-i2v-flash (got "long")',
+            'duration must be a whole number of seconds from 2 to 15 for wan2.6-i2v-flash (got "long")',
         ),
         ({"size": "1*1"}, "size: 1*1 isn't supported"),
         ({"seed": -2}, "seed must be a whole number from 0 to 2147483647 (got -2)"),
