@@ -13,7 +13,8 @@ from wan.storage.atomic_files import write_whole
 CALLS = {"image": "ai-video-wan-video", "reference": "aliyun-wan-r2v"}
 FILES = {
     "request.json": "the request as it was asked",
-    "references.json": "each image, video and audio file: our name for it, SHA-256, bytes, dimensions",
+    "references.json": "each image, video and audio file: our name for it, SHA-256, bytes, "
+    "dimensions",
     "payload.json": "what was sent to the service",
     "create.json": "what the service answered to that: task id and request id, or its refusal",
     "polls.json": "what it said about the task, at every change",
