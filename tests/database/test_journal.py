@@ -17,7 +17,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.blocking import Store
-from tests.database.test_store import job
+from tests.database.test_discussion import ANN, BOB, OWNER, answer
+from tests.database.test_store import NOW, job, kept, word
+from wan.database import rescue
+from wan.database.schema import METADATA
 from wan.domain.errors import StorageUnavailable
 from wan.domain.jobs import JobState
 
@@ -203,6 +206,37 @@ def test_what_others_have_written_meanwhile_stays(database, environment):
         assert store.jobs.get("job4", mine.owner).state is JobState.SUBMITTING
         store.add(job(5))
     assert rows(database) == ["job1", "job2", "job3", "job4", "job5"]
+
+
+def test_every_table_is_taken_from_a_copy():
+    assert sorted(METADATA.tables) == sorted(("jobs", *rescue.MERGED))
+
+
+def test_what_was_said_in_a_lost_log_is_kept(database):
+    """Each change of a comment and each reply; and what was deleted does not come back."""
+    with opened(database) as store:
+        store.add(job(1, video_key="a"))
+        kept(store)
+        for comment in ("mended", "deleted", "settled", "left"):
+            store.reviews.add_verdict(word("ann", id=comment, comment=f"{comment}, as it was"))
+        for reply in ("first", "unsaid"):
+            assert store.discussion.add_reply(BOB, answer(comment="left", id=reply))
+        store.clear_log()
+        assert store.discussion.edit(ANN, "mended", "As it is now", NOW + 1)
+        assert store.discussion.delete(ANN, "deleted", NOW + 1)
+        assert store.discussion.resolve(OWNER, "settled", NOW + 1, NOW + 1)
+        assert store.discussion.rename(BOB, "Bob", NOW + 1)
+        assert store.discussion.delete(BOB, "unsaid", NOW + 1)
+        assert store.discussion.add_reply(OWNER, answer(OWNER, "left", NOW + 1, id="second"))
+        store.reviews.add_verdict(word("bob", NOW + 1, id="new", comment="Said since"))
+        said = store.reviews.get("review-link", "somebody")
+        remove(database)
+        with pytest.raises(StorageUnavailable):
+            store.jobs.list_ids()
+        assert store.reviews.get("review-link", "somebody") == said
+        version = store.reviews.get_version("link", NOW + 2)
+        assert store.discussion.edit(ANN, "mended", "And once more", NOW + 2)
+        assert store.reviews.get_version("link", NOW + 2) != version
 
 
 def test_a_copy_that_a_dead_process_left_is_taken_in(database):

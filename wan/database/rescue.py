@@ -36,6 +36,25 @@ UPDATE copy.jobs SET state = 'UNCERTAIN' WHERE state = 'SUBMITTING' AND EXISTS (
     WHERE other.id <> jobs.id AND other.state = 'SUBMITTING'
     AND (other.account, other.model) = (jobs.account, jobs.model))
 """
+# Each change of a comment is counted: where the copy has more of them in a review, it has the
+# comments as they are now. A reply that it has not was deleted by its writer.
+_DISCUSSED = (
+    """
+CREATE TEMP TABLE discussed AS SELECT copy.id, copy.changes FROM copy.reviews copy
+JOIN main.reviews there ON there.id = copy.id
+WHERE coalesce(copy.changes, 0) > coalesce(there.changes, 0)
+""",
+    """
+DELETE FROM main.verdicts WHERE review_id IN (SELECT id FROM temp.discussed)
+AND id IN (SELECT id FROM copy.verdicts)
+""",
+    "DELETE FROM main.replies WHERE review_id IN (SELECT id FROM temp.discussed)",
+    """
+UPDATE main.reviews SET changes = discussed.changes FROM temp.discussed discussed
+WHERE discussed.id = reviews.id
+""",
+    "DROP TABLE temp.discussed",
+)
 _REVOKED = """
 UPDATE main.reviews SET revoked_at = copy.revoked_at, link_token = NULL FROM copy.reviews copy
 WHERE copy.id = reviews.id AND copy.revoked_at IS NOT NULL AND reviews.revoked_at IS NULL
@@ -54,6 +73,19 @@ _GONE = (
     "DELETE FROM main.jobs WHERE (account, task_id) IN (SELECT account, task_id FROM "
     "copy.deleted_tasks)"
 )
+
+MERGED = (
+    "keys",
+    "reviews",
+    "review_takes",
+    "verdicts",
+    "replies",
+    "uploads",
+    "deleted_tasks",
+    "deleted_costs",
+    "accounts",
+)
+"""Tables, beside that of jobs, whose rows are taken from a copy."""
 
 
 def merge_copy(connection: sqlite3.Connection, copy: Path) -> int:
@@ -84,24 +116,20 @@ def merge_copy(connection: sqlite3.Connection, copy: Path) -> int:
 def _merge_rows(connection: sqlite3.Connection) -> int:
     for (statement,) in connection.execute(_NOT_THERE).fetchall():
         connection.execute(statement)
-    connection.execute("DROP TABLE IF EXISTS temp.newer")
-    for statement in (_NEWER, _ONE_OF_A_KIND, _ONE_SUBMITTING):
+    for statement in ("DROP TABLE IF EXISTS temp.newer", _NEWER, _ONE_OF_A_KIND, _ONE_SUBMITTING):
         connection.execute(statement)
     connection.execute("DELETE FROM main.jobs WHERE id IN (SELECT id FROM temp.newer)")
+    found = connection.execute("SELECT name FROM copy.sqlite_master WHERE type = 'table'")
+    in_copy = {name for (name,) in found.fetchall()}
+    if "replies" in in_copy:  # else an earlier version has left it, which counted no changes
+        for statement in ("DROP TABLE IF EXISTS temp.discussed", *_DISCUSSED):
+            connection.execute(statement)
     before = connection.total_changes
     _insert(connection, "jobs", "WHERE id IN (SELECT id FROM temp.newer)")
     connection.execute(_REVOKED)
-    for table in (
-        "keys",
-        "reviews",
-        "review_takes",
-        "verdicts",
-        "uploads",
-        "deleted_tasks",
-        "deleted_costs",
-        "accounts",
-    ):
-        _insert(connection, table)
+    for table in MERGED:
+        if table in in_copy:
+            _insert(connection, table)
     rows = connection.total_changes - before
     connection.execute(_BOOKED)
     connection.execute(_GONE)
