@@ -132,18 +132,21 @@ class NewJobs:
 
 def is_same_brief(new: Job, old: Job) -> bool:
     """Tell whether a new row asks for what an old one was made from, and leaves the seed open."""
-    unset = {name: one.default for name, one in BY_NAME.items()}  # what an older request has not
     return (
         new.request["seed"] is None
         and (new.account, new.model) == (old.account, old.model)
-        and all(
-            value == old.request.get(name, unset.get(name))
-            for name, value in new.request.items()
-            if name != "seed"
-        )
+        and _complete(new.request) == _complete(old.request)
         and len(new.references) == len(old.references)
         and all(map(_is_same_reference, new.references, old.references))
     )
+
+
+def _complete(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a kept request without its seed, and with all that it leaves out since it is as usual,
+    or since the version that wrote it did not have it.
+    """
+    usual = {name: one.default for name, one in BY_NAME.items()}
+    return {**usual, **request, "seed": None}
 
 
 def _is_same_reference(new: Reference, old: Reference) -> bool:
