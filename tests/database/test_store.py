@@ -2,6 +2,7 @@
 that is never lost.
 """
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
@@ -10,9 +11,10 @@ from functools import partial
 import pytest
 import sqlalchemy as sa
 
+from tests import old
 from tests.blocking import Store
 from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyJobsOfAddress
-from wan.database.schema import VERDICTS
+from wan.database.schema import JOBS, VERDICTS
 from wan.domain import ids
 from wan.domain.errors import ReviewNotFound
 from wan.domain.jobs import (
@@ -65,7 +67,8 @@ def test_a_job_comes_back_as_it_was_written(store):
         references=[
             Reference(
                 kind="video", sha256="a", key="k", sent_key="k", width=1, height=2, seconds=2.5
-            )
+            ),
+            Reference(kind="image", name="猫.png"),
         ],
         adjustments=[Message.of("image_upright")],
         said=Message.of("not_reached"),
@@ -78,6 +81,22 @@ def test_a_job_comes_back_as_it_was_written(store):
     assert store.jobs.get("job1", "somebody") == written
     assert store.jobs.get("job1", "somebody else") is None
     assert store.jobs.get_by_media_token("token1") == written
+
+
+def test_versions_before_and_after_read_each_others_references(store):
+    """A process of an earlier version brings paid jobs of this one home, and takes no field that it
+    does not know; nor does this one of a later version.
+    """
+    written = job(references=[Reference(kind="image", name="cat.png", sha256="a")])
+    store.add(written)
+    column = sa.column("references", sa.JSON)
+    with store.database.writing() as connection:
+        raw = connection.execute(sa.select(column).select_from(JOBS)).scalar_one()
+        earlier = json.loads(old._WHOLE["rows"]["jobs"][0]["references"])
+        assert [list(one) for one in raw] == [list(one) for one in earlier]
+        later = sa.update(sa.table("jobs", column)).values(references=[raw[0] | {"later": 1}])
+        connection.execute(later)
+    assert claimed(store).references == written.references
 
 
 def test_the_same_live_request_is_joined(store):

@@ -1,6 +1,6 @@
 """What columns hold that no database has a type for."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from decimal import Decimal
 from typing import Any
 
@@ -37,14 +37,25 @@ class Messages(TypeDecorator[list[Message]]):
         return [Message(**one) for one in value or []]
 
 
+_REFERENCE_FIELDS = frozenset(one.name for one in fields(Reference))
+
+
 class References(TypeDecorator[list[Reference]]):
-    """References as JSON."""
+    """References as JSON, without their names.
+
+    A version before names knows no other field, and has to read what this one writes: jobs on their
+    way are its own too. So what comes in addition gets a column, and is passed over here.
+    """
 
     impl = JSON
     cache_ok = True
 
     def process_bind_param(self, value: list[Reference] | None, dialect: sa.Dialect) -> Any:
-        return [asdict(one) for one in value or []]
+        known = [asdict(one) for one in value or []]
+        return [{key: one[key] for key in one if key != "name"} for one in known]
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> list[Reference]:
-        return [Reference(**one) for one in value or []]
+        return [
+            Reference(**{key: one[key] for key in one if key in _REFERENCE_FIELDS})
+            for one in value or []
+        ]

@@ -77,7 +77,10 @@ def insert(connection: sa.Connection, job: Job) -> Job:
     made while this one was prepared.
     """
     given = asdict(job) | {"references": job.references, "adjustments": job.adjustments}
-    values = _values(given) | {"prompt_folded": str(job.request.get("prompt", "")).casefold()}
+    values = _values(given) | {
+        "prompt_folded": str(job.request.get("prompt", "")).casefold(),
+        "reference_names": [reference.name for reference in job.references],
+    }
     kind = [JOBS.c.owner, JOBS.c.account, JOBS.c.cache_key]
     new = (
         dialect_of(connection)
@@ -122,6 +125,10 @@ def job_of(row: Any) -> Job:
     """Return the job that a row is."""
     values = {column.key: row._mapping[column] for column in JOBS.c}
     said = values.pop("said")
+    names = values.pop("reference_names")
+    if names:
+        named = zip(values["references"], names, strict=True)
+        values["references"] = [replace(reference, name=name) for reference, name in named]
     for folded in ("prompt_folded", "name_folded"):
         values.pop(folded)
     values |= {key: unset for key, unset in _UNSET.items() if values[key] is None}

@@ -62,6 +62,7 @@ JOBS = Table(
     Column("version", Integer, nullable=False),
     Column("request", JSON, nullable=False),
     Column("references", References, nullable=False),
+    Column("reference_names", JSON),  # in their order; empty in older rows
     Column("payload", JSON, nullable=False),
     Column("cache_key", String(64), nullable=False),
     Column("nonce", String(32), nullable=False),
