@@ -592,19 +592,20 @@ async def test_a_reference_has_its_name_and_a_thumbnail_for_whoever_may_see_the_
     given.write_bytes(picture((640, 480)))
     job = await studio.submission.submit(image(reference_image=given), owner=OWNER)
     assert [one.name for one in job.references] == ["Her face.png"]
-    view, job_id, number = studio.thumbnails.name(job.id, 1).split("/")
+    token, job_id, number = studio.thumbnails.name(job.id, 1).split("/")
     assert (job_id, number) == (job.id, "1")
-    webp = await studio.thumbnails.find(view, job.id, 1, "")
+    assert token != studio.access.owners.view_of(job.id)  # which shows the whole job
+    webp = await studio.thumbnails.find(token, job.id, 1, "")
     with Image.open(io.BytesIO(webp)) as shown:
         assert (shown.format, max(shown.size)) == ("WEBP", 160)
-    for strange in (("x" * 43, job.id, 1), (view, job.id, 2), (view, job.id, 0), (view, "é", 1)):
+    for strange in (("x" * 43, job.id, 1), (token, job.id, 2), (token, job.id, 0), (token, "é", 1)):
         assert await studio.thumbnails.find(*strange, "") is None
     record = await studio.library.complete_evidence(job)
     assert not any("Her face" in part.read_text() for part in record.glob("*.json"))
     await studio.submission.cancel(job.id, owner=OWNER)
     await finished(studio, job)
     await studio.library.delete(job.id, owner=OWNER)
-    assert await studio.thumbnails.find(view, job.id, 1, "") is None
+    assert await studio.thumbnails.find(token, job.id, 1, "") is None
 
 
 def loudness(path: Path) -> list[float]:

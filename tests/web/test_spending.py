@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import html
 import io
 import re
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from wan.environment.settings import load_settings
 from wan.service.studio import Studio
 from wan.web import spending_page
 
+DOCUMENT = {"Accept": "text/html"}
 DOORS = (f"/spending?month={MONTH}", f"/spending.csv?month={MONTH}")
 
 
@@ -52,6 +54,23 @@ def test_nobody_but_the_operator_learns_that_there_is_such_a_page(app: App):
         assert 'name="password"' in page.text
         assert "¥" not in page.text
         assert table.status_code == 404
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_whoever_signs_in_there_gets_there(app: App, language: str):
+    page = asked(app, f"/spending?lang={language}").text
+    assert {f'href="spending?lang={one}"' in page for one in ("en", "zh")} == {True}
+    form = html.unescape(re.search(r'action="(.*?)"', page)[1])
+    given = {"username": "ann", "password": "wrong"}
+    again = plain_http.post(f"{app.url}/{form}", data=given, headers=DOCUMENT)
+    assert (again.status_code, re.search(r'action="(.*?)"', page)[0] in again.text) == (400, True)
+    given["password"] = "secret-of-ann"
+    for address, leads in (
+        (form, f"spending?lang={language}"),
+        (f"login?lang={language}&to=https://elsewhere.example", "zh" if language == "zh" else "./"),
+    ):
+        answer = plain_http.post(f"{app.url}/{address}", data=given, headers=DOCUMENT)
+        assert (answer.status_code, answer.headers["location"]) == (303, leads)
 
 
 @pytest.mark.anyio

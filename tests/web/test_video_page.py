@@ -16,6 +16,7 @@ from wan.environment.settings import load_settings
 from wan.service.studio import Studio
 from wan.web import video_page
 
+SECRET = "no strangers in the hall"
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
@@ -40,7 +41,9 @@ def test_it_says_what_was_made_and_neither_price_nor_ids():
 @pytest.mark.anyio
 async def test_whoever_has_the_link_watches_until_it_is_reset():
     async with Studio(load_settings()) as studio:
-        request = ImageToVideoRequest(prompt="p", reference_image=picture((640, 480)), duration=2)
+        request = ImageToVideoRequest(
+            prompt="p", negative_prompt=SECRET, reference_image=picture((640, 480)), duration=2
+        )
         began = await studio.submission.submit(request, owner="o")
         opened = asyncio.Event()
         opened.set()
@@ -57,6 +60,11 @@ async def test_whoever_has_the_link_watches_until_it_is_reset():
             assert '<html lang="zh-CN"' in page.text
             part = await client.get(f"{link}/video.mp4", headers={"Range": "bytes=4-7"})
             assert (part.status_code, part.content) == (206, b"ftyp")
+            own = await studio.library.find_media(job.media_token, "video.mp4")
+            whole = (await client.get(f"{link}/video.mp4")).content
+            for told in (SECRET.encode(), job.id.encode(), str(job.seed).encode()):
+                assert (told in own.read_bytes(), told in whole) == (True, False)
+            assert (await client.get(f"{link}/original.mp4")).status_code == 404
             assert (await client.get(f"{link}/poster.webp")).headers["content-type"] == "image/webp"
             assert (await client.get(f"{link}/")).headers["location"].endswith(job.media_token)
             unknown = await client.get("/video/" + "x" * 32)

@@ -104,5 +104,9 @@ class Owners:
         """Return what opens a job in place of a caller's token, and can do nothing else."""
         return self._seal.hash("view", job_id)
 
+    def thumbnails_of(self, job_id: str) -> str:
+        """Return what opens the thumbnails of what a job was made from, and nothing else."""
+        return self._seal.hash("thumbnails", job_id)
+
     def _of(self, whole: str) -> str:
         return self._seal.hash("owner", hashlib.sha256(whole.encode()).hexdigest())

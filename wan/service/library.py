@@ -158,6 +158,16 @@ class Library:
             return await self._files.find_local(job.original_key)
         return None if job is None else await self._files.find_shown(job, name)
 
+    async def find_shared(self, token: str, name: str) -> Path | None:
+        """Return "video.mp4" or "poster.webp" of a job for whoever has a link to the page of its
+        video, which says nothing of how it was made; None when there is none. Raises
+        StorageUnavailable.
+        """
+        job = await look_up(ids.MEDIA, self._jobs.get_by_media_token, token)
+        if job is None:
+            return None
+        return await self._files.find_for_reviewers(job, name, with_settings=False)
+
     async def complete_evidence(self, job: Job) -> Path | None:
         """Return the folder of a job's record, with all that is known now; None where none is kept:
         of visitors on a Space.

@@ -25,14 +25,14 @@ class Thumbnails:
 
         number: of the reference, from 1.
         """
-        return f"{self._owners.view_of(job_id)}/{job_id}/{number}"
+        return f"{self._owners.thumbnails_of(job_id)}/{job_id}/{number}"
 
-    async def find(self, view: str, job_id: str, number: int, address: str) -> bytes | None:
+    async def find(self, token: str, job_id: str, number: int, address: str) -> bytes | None:
         """Return a thumbnail by the three parts of its name, a WebP; None where there is none.
 
         address: of whoever asks. Raises StorageUnavailable and Crowded.
         """
-        if not hmac.compare_digest(view.encode(), self._owners.view_of(job_id).encode()):
+        if not hmac.compare_digest(token.encode(), self._owners.thumbnails_of(job_id).encode()):
             return None
         try:
             owner = await self._library.owner_of(job_id)

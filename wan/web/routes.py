@@ -58,7 +58,7 @@ def _thumbnail_route(studio: Studio, opened: asyncio.Event) -> Route:
         await opened.wait()
         try:
             webp = await studio.thumbnails.find(
-                given["view"], given["job"], given["number"], address
+                given["token"], given["job"], given["number"], address
             )
         except (StorageUnavailable, Crowded) as trouble:
             return PlainTextResponse(str(trouble), status_code=503)
@@ -67,7 +67,7 @@ def _thumbnail_route(studio: Studio, opened: asyncio.Event) -> Route:
         headers = {"Cache-Control": "private, max-age=3600"}
         return Response(webp, media_type="image/webp", headers=headers)
 
-    return Route("/reference/{view}/{job}/{number:int}", thumbnail)
+    return Route("/reference/{token}/{job}/{number:int}", thumbnail)
 
 
 def _file_route(studio: Studio) -> Route:

@@ -20,7 +20,8 @@ from wan.web.paths import read_assets
 from wan.web.refusal import RequestRefused
 from wan.web.templating import render
 
-_PAGES: Mapping[Language, str] = {"zh": "zh", "en": "./"}  # beside this one
+_HOME: Mapping[Language, str] = {"zh": "zh", "en": "./"}  # beside this page
+_RETURNS = ("spending",)  # other pages to which signing in leads
 _STYLES = ("tokens", "base", "review", "sign_in")
 _INCOMPLETE = HTTPStatus.UNPROCESSABLE_ENTITY  # a field is empty
 
@@ -74,11 +75,11 @@ class SignIn:
             answer.append(message)
 
         await app(scope, read_again, keep)
-        language = language_of(scope["query_string"], asked.headers)
+        language, to = language_of(scope["query_string"], asked.headers), _return_in(scope)
         if (status := answer[0]["status"]) != HTTPStatus.OK:
             key = "sign_in_empty" if status == _INCOMPLETE else "sign_in_wrong"
-            return sign_in_page(language, t(language, key), status, name=_name_in(body))
-        response = RedirectResponse(_PAGES[language], HTTPStatus.SEE_OTHER)
+            return sign_in_page(language, t(language, key), status, name=_name_in(body), to=to)
+        response = RedirectResponse(_address(language, to), HTTPStatus.SEE_OTHER)
         response.raw_headers += [one for one in answer[0]["headers"] if one[0] == b"set-cookie"]
         return response
 
@@ -87,25 +88,47 @@ def refuse_form(scope: Scope, refused: RequestRefused) -> Response:
     """Return the form again after a try that did not reach Gradio: one too many, or no form."""
     language = language_of(scope["query_string"], Headers(scope=scope))
     key = "sign_in_later" if refused.wait else "sign_in_wrong"
-    page = sign_in_page(language, t(language, key, seconds=refused.wait), refused.status)
+    why = t(language, key, seconds=refused.wait)
+    page = sign_in_page(language, why, refused.status, to=_return_in(scope))
     page.headers.update(refused.headers)
     return page
 
 
 def sign_in_page(
-    language: Language, refusal: str = "", status: int = HTTPStatus.OK, *, name: str = ""
+    language: Language,
+    refusal: str = "",
+    status: int = HTTPStatus.OK,
+    *,
+    name: str = "",
+    to: str = "",
 ) -> Response:
-    """Return the page. refusal: why the last try did not succeed. name: as it was given there."""
+    """Return the page. refusal: why the last try did not succeed. name: as it was given there. to:
+    the page to which signing in leads, one of `_RETURNS`; "" for the app's.
+    """
     page = render(
         "sign_in.html",
         language,
         tag=TAGS[language],
         style=Markup(read_assets("css", *_STYLES)),  # noqa: S704 - our own files
-        pages={one: f"{path}?lang={one}" for one, path in _PAGES.items()},
+        pages={
+            one: _address(one, to) if to else f"{home}?lang={one}" for one, home in _HOME.items()
+        },
+        to=to,
         refusal=refusal,
         name=name,
     )
     return HTMLResponse(page, status, headers={"Cache-Control": "no-store"})
+
+
+def _address(language: Language, to: str) -> str:
+    """Return where signing in leads."""
+    return f"{to}?lang={language}" if to else _HOME[language]
+
+
+def _return_in(scope: Scope) -> str:
+    """Return the page that the form names, "" for the app's own and for any other address."""
+    named = Request(scope).query_params.get("to", "")
+    return named if named in _RETURNS else ""
 
 
 def _name_in(body: bytes) -> str:

@@ -59,7 +59,7 @@ async def _answer(
     if name not in operators:
         # Whoever signs in may be one of them.
         if operators and name is None and not as_csv:
-            return sign_in_page(language)
+            return sign_in_page(language, to="spending")
         return RequestRefused(HTTPStatus.NOT_FOUND).response(language)
     await opened.wait()
     try:

@@ -47,7 +47,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         token, name = request.path_params["token"], request.path_params["name"]
         await opened.wait()
         try:
-            path = await studio.library.find_media(token, name) if name in MEDIA else None
+            path = await studio.library.find_shared(token, name) if name in MEDIA else None
         except StorageUnavailable as trouble:
             return PlainTextResponse(trouble.message.say(language_of(request)), 503, HEADERS)
         if path is None:
