@@ -287,6 +287,19 @@ class JobEvent:
     """Place in our own line from 1, while QUEUED."""
 
 
+def select_takes(jobs: Sequence[Job], limit: int) -> list[Job]:
+    """Return the takes to show of a brief's jobs, oldest first: as many as allowed, those on their
+    way before all others, then the newest.
+
+    A take that was tried again, which keeps number and seed, stands once, as its last try, in the
+    place of its first.
+    """
+    last = {(job.take, job.seed): job for job in sorted(jobs, key=lambda job: job.created_at)}
+    first = sorted(last.values(), key=lambda job: (job.live, job.created_at), reverse=True)
+    shown = {job.id for job in first[:limit]}
+    return [job for job in last.values() if job.id in shown]
+
+
 def label_takes(jobs: Sequence[Job], used: Collection[str] = ()) -> list[str]:
     """Return what takes that are shown together are called: each by its number among the takes of
     its brief, and where two would have the same, by the letter of its brief too: 1A, 2A, 1B.

@@ -14,7 +14,7 @@ from wan.database.queue import Queue
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
 from wan.domain.errors import JobNotFound, StorageUnavailable
-from wan.domain.jobs import Job, JobEvent, JobState
+from wan.domain.jobs import Job, JobEvent, JobState, select_takes
 from wan.domain.messages import Message
 from wan.service import polling
 from wan.service.access import KeyRing
@@ -126,16 +126,9 @@ class Watching:
         """
         return await self._jobs.find_newest(owner, list(models))
 
-    async def list_takes(self, job: Job) -> list[Job]:
-        """Return the takes of a job's brief, oldest first. One that was made again stands where the
-        first of its kind did, in its place.
-        """
-        there = {one.id: one for one in await self._jobs.list_brief(job.owner, job.brief_id)}
-        places: dict[str, str] = {}  # of each take: the first job that it goes back to
-        for one in there.values():
-            places[one.id] = places.get(one.retried_from, one.id)
-        last = {place: there[job_id] for job_id, place in places.items()}
-        return list(last.values())
+    async def list_takes(self, job: Job, limit: int = catalog.TAKES_LIMIT) -> list[Job]:
+        """Return the takes of a job's brief, as `wan.domain.jobs.select_takes` chooses them."""
+        return select_takes(await self._jobs.list_brief(job.owner, job.brief_id), limit)
 
     async def _take_snapshots(
         self, job_ids: Sequence[str], owner: str, seen: list[JobEvent]

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import gradio as gr
 from gradio.components import Component
 
-from wan.domain.catalog import TAKES_LIMIT
 from wan.domain.errors import (
     AccessRefused,
     JobNotFound,
@@ -236,9 +235,7 @@ class TabStage:
         newest = await self._studio.watching.find_newest(owner=owner, models=self._models)
         if newest is None or (known and not newest.live):
             return known
-        return [
-            Take(job.id) for job in (await self._studio.watching.list_takes(newest))[-TAKES_LIMIT:]
-        ]
+        return [Take(job.id) for job in await self._studio.watching.list_takes(newest)]
 
     async def is_live(self, caller: Caller, jobs: str) -> bool:
         """Whether a job that this tab shows has not ended."""
