@@ -277,8 +277,13 @@ window.wanLibrary = (() => {
     if (label) fire("detail", "annotate", { job, [label]: target.value });
   });
 
+  // Out of any project leads a button of its own, not a field that is empty.
   document.addEventListener("input", ({ target }) => {
-    if ("move" in target.dataset) part("[data-event=move]").dataset.project = target.value;
+    if (!("move" in target.dataset)) return;
+    const { dataset } = part(".wan-move [data-event=move]");
+    if (target.value.trim()) dataset.project = target.value;
+    else delete dataset.project;
+    mark();
   });
 
   document.addEventListener("keydown", (event) => {

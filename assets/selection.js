@@ -35,10 +35,12 @@ window.wanSelection = (() => {
     const videos = [...chosen.values()].filter(Boolean).length;
     const works = part("#wan-library-work progress") !== null;
     for (const [verb, [low, high]] of Object.entries(JSON.parse(bar.dataset.needed))) {
-      const count = verb === "delete" ? chosen.size : videos;
-      const busy = works && verb !== "compare";
-      for (const button of bar.querySelectorAll(`[data-event=${verb}], [data-verb=${verb}]`))
-        button.disabled = busy || count < low || count > high;
+      const count = ["move", "delete"].includes(verb) ? chosen.size : videos;
+      const busy = works && !["compare", "move"].includes(verb);
+      for (const button of bar.querySelectorAll(`[data-event=${verb}], [data-verb=${verb}]`)) {
+        const lacks = verb === "move" && !("project" in button.dataset);
+        button.disabled = busy || lacks || count < low || count > high;
+      }
     }
   }
 

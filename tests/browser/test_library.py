@@ -525,9 +525,15 @@ def test_a_new_take_shows_its_brief_first_and_takes_are_numbered_named_and_filed
     shelves.nth(3).click()
     for card in range(2):
         page.locator(".wan-item [data-choose]").nth(card).check()
+    move = page.locator(".wan-move [data-event=move]")
+    expect(move).to_be_disabled()  # or an empty field would take them out of their project
     page.locator("[data-move]").fill("Autumn")
-    page.locator("[data-event=move]").click()
+    move.click()
     expect(shelves).to_have_text(["All", "Autumn", "No project", "★ Starred"])
+    page.locator("[data-move]").fill(" ")
+    expect(move).to_be_disabled()
+    page.get_by_role("button", name="Remove from project").click()
+    expect(shelves).to_have_text(["All", "★ Starred"])
     page.locator(".wan-chosen [data-event=compare]").click()
     expect(page.locator(".wan-compare figcaption strong")).to_have_text(
         ["Take 2 · <b>Wide</b> shot", "Take 1"]

@@ -28,6 +28,13 @@ class Jobs(Part):
         return self._select_one((JOBS.c.id == job_id) & self._seen(owner))
 
     @in_thread
+    def list_by_ids(self, job_ids: Sequence[str], owner: str) -> list[Job]:
+        """Return those of these jobs that an owner sees, in any order."""
+        wanted = JOBS.select().where(JOBS.c.id.in_(job_ids), self._seen(owner))
+        with self._database.reading() as connection:
+            return [job_of(row) for row in connection.execute(wanted)]
+
+    @in_thread
     def get_by_media_token(self, token: str) -> Job | None:
         """Return the job whose files a media link opens."""
         return self._select_one(JOBS.c.media_token == token)

@@ -53,6 +53,7 @@ GROUPS = {
 """States by the names that the library's filter has for them."""
 NAME_LIMIT = 80  # characters of a take's name
 PROJECT_LIMIT = 60  # characters of a project's
+CHOSEN_LIMIT = 500  # jobs that somebody chooses at once
 CANCEL_IS_FREE = UNSENT | {_S.PENDING}  # the service cancels what is PENDING (S6, 2026-03-15)
 
 

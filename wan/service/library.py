@@ -15,6 +15,7 @@ from wan.domain import ids, reviews
 from wan.domain.errors import InvalidInput, JobNotFound, StorageUnavailable, WanError
 from wan.domain.jobs import (
     CANCEL_IS_FREE,
+    CHOSEN_LIMIT,
     GROUPS,
     NAME_LIMIT,
     PROJECT_LIMIT,
@@ -127,6 +128,14 @@ class Library:
         video. asked: as for `list_jobs`.
         """
         return await self._jobs.list_ended(owner, read_filter(**asked), limit)
+
+    async def list_by_ids(self, job_ids: Sequence[str], *, owner: str) -> list[Job]:
+        """Return those jobs of this owner, in the order of the ids. One that is not theirs is left
+        out. Raises StorageUnavailable.
+        """
+        known = [one for one in job_ids if ids.has_shape(ids.JOB, one)]
+        found = {job.id: job for job in await self._jobs.list_by_ids(known, owner)}
+        return [found[one] for one in known if one in found]
 
     async def list_references(self, job_id: str, *, owner: str) -> list[tuple[str, Path | str]]:
         """Return what a job was made from, in the order in which the model numbers it, each with
@@ -297,8 +306,11 @@ class EditableLibrary(Library):
         """Name jobs of this owner, star them, or move them to a project; what is None stays as it
         is, and "" takes a name or a project away. An id that is not theirs is passed over.
 
-        name, project: up to `NAME_LIMIT` and `PROJECT_LIMIT` characters. Raises InvalidInput.
+        job_ids: up to `CHOSEN_LIMIT`. name, project: up to `NAME_LIMIT` and `PROJECT_LIMIT`
+        characters. Raises InvalidInput.
         """
+        if len(job_ids) > CHOSEN_LIMIT:
+            raise InvalidInput("jobs", "library_many", given=len(job_ids), high=CHOSEN_LIMIT)
         changes: dict[str, Any] = {}
         if name is not None:
             changes["name"] = clean_text("name", name, NAME_LIMIT, line=True)

@@ -1,29 +1,26 @@
-"""What the library does with the chosen takes: compare, join; and where what was made is
-downloaded.
+"""What the library does with the chosen takes: compare them, move them to a project, join them; and
+where what was made is downloaded.
 """
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
 
 from wan.domain.catalog import Fit
-from wan.domain.errors import JobNotFound
+from wan.domain.errors import InvalidInput
 from wan.domain.jobs import Job
 from wan.domain.messages import Message
 from wan.service.films import differ_in_shape
 from wan.ui import long_work, reuse_settings
-from wan.ui.caller import Caller, Events, explain
+from wan.ui.caller import Caller, Events
+from wan.ui.chosen import WITH_CHOSEN, ChosenWork, find_videos
 from wan.ui.components import library as html
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import EventValues, OfJob
 from wan.web import compare
 from wan.web.paths import file_address
-
-_WITH_CHOSEN = "(token) => [token, window.wanSelection.chosen()]"
-_WITHOUT_PROGRESS = """(html) => (html.includes("<progress") ? "" : html)"""
 
 
 class Joining(EventValues):
@@ -38,12 +35,14 @@ class ChosenTakes:
     owner.
     """
 
-    def __init__(self, events: Events, chosen: BrowserText, joining: set[str]) -> None:
-        self._events, self._chosen, self._joining = events, chosen, joining
+    def __init__(self, events: Events, chosen: BrowserText, working: set[str]) -> None:
+        """working: owners for whom files are being made."""
+        self._events, self._chosen, self._working = events, chosen, working
         self._language, self._studio = events.language, events.studio
         self.bar = html.LibraryBar(html.show_bar(self._language), elem_id="wan-library-bar")
         self.work = html.LibraryWork(elem_id="wan-library-work")
         self._note = html.LibraryNote(elem_id="wan-library-refusal")
+        self._works = ChosenWork(events, chosen, self.work)
 
     def connect(
         self, detail: html.LibraryDetail, connect_open: Callable[[Callable[..., Any]], None]
@@ -62,7 +61,7 @@ class ChosenTakes:
             [chosen],
             [detail, self._note],
             refuse=self._refuse_comparison,
-            js=_WITH_CHOSEN,
+            js=WITH_CHOSEN,
             trigger_mode="multiple",
         )
         self._events.connect(
@@ -70,50 +69,31 @@ class ChosenTakes:
             self.move,
             [chosen],
             self._note,
-            refuse=self._refuse_work,
+            refuse=self._works.refuse,
             values=html.Labels,
-            js=_WITH_CHOSEN,
+            js=WITH_CHOSEN,
             trigger_mode="multiple",
         ).then(None, js="() => window.wanLibrary.look()")
         connect_open(work.open)
-        joins = [self._connect_join(event) for event in (self.bar.join, work.join)]
-        work.stop(None, cancels=joins)
+        for event in (self.bar.join, work.join):
+            done = self._works.connect(event, self.join, values=Joining)
+            done.then(None, js="() => window.wanLibrary.look()")  # a film is a job by now
         work.dismiss(None, None, work, js="() => ''")
         self._events.connect(
             detail.bundle,
             self.bundle,
             outputs=work,
-            refuse=self._refuse_work,
+            refuse=self._works.refuse,
             values=OfJob,
             trigger_mode="multiple",
         )
 
-    def _connect_join(self, event: Callable[..., Any]) -> Any:
-        joining = self._events.connect(
-            event,
-            self.join,
-            [self._chosen],
-            self.work,
-            refuse=self._refuse_work,
-            values=Joining,
-            js=_WITH_CHOSEN,
-        )
-        # Also when it was stopped: the last progress may have come after that.
-        done = joining.then(None, self.work, self.work, js=_WITHOUT_PROGRESS)
-        done.then(None, js="() => window.wanLibrary.look()")  # a film is a job by now
-        return joining
-
-    def _refuse_comparison(self, _caller: Caller, error: Exception, _chosen: str) -> list[Any]:
-        why = explain(error, not_ready="library_not_ready")
-        return [gr.skip(), html.show_note(self._language, why, beside="work")]
-
-    def _refuse_work(self, _caller: Caller, error: Exception, *_chosen: str) -> str:
-        why = explain(error, not_ready="library_not_ready")
-        return html.show_note(self._language, why, beside="work")
+    def _refuse_comparison(self, caller: Caller, error: Exception, _chosen: str) -> list[Any]:
+        return [gr.skip(), self._works.refuse(caller, error)]
 
     async def compare(self, caller: Caller, chosen: str) -> list[Any]:
         """Show the chosen takes side by side."""
-        jobs, gone = await self._find(chosen, caller.owner)
+        jobs, gone = await find_videos(self._studio, chosen, caller.owner)
         if len(jobs) not in html.NEEDED["compare"]:
             why = Message.of("library_compare_some")
             return [gr.skip(), html.show_note(self._language, why, gone, beside="work")]
@@ -129,10 +109,13 @@ class ChosenTakes:
         return [html.show_board(self._language, board, gone), ""]
 
     async def move(self, caller: Caller, event: html.Labels, chosen: str) -> str:
-        """Move the chosen takes to a project, or out of any."""
-        await self._studio.library.label(
-            chosen.split(), owner=caller.owner, project=event.project or ""
-        )
+        """Move the chosen takes to a project, or out of any. Raises InvalidInput where it is not
+        said which.
+        """
+        if event.project is None:
+            raise InvalidInput("project", "library_move_none")
+        ids = list(dict.fromkeys(chosen.split()))
+        await self._studio.library.label(ids, owner=caller.owner, project=event.project)
         return ""
 
     async def join(self, caller: Caller, event: Joining, chosen: str) -> AsyncIterator[str]:
@@ -140,11 +123,11 @@ class ChosenTakes:
         owner. Before takes of different shapes are joined, it is asked how.
         """
         owner = caller.owner
-        jobs, gone = await self._find(chosen, owner)
+        jobs, gone = await find_videos(self._studio, chosen, owner)
         if len(jobs) not in html.NEEDED["join"]:
             why = Message.of("library_join_some")
             yield html.show_note(self._language, why, gone, beside="work")
-        elif owner in self._joining:
+        elif owner in self._working:
             why = Message.of("library_join_busy")
             yield html.show_note(self._language, why, beside="work")
         elif not event.fit and differ_in_shape(jobs):
@@ -174,13 +157,13 @@ class ChosenTakes:
                 job=film.id,
             )
 
-        self._joining.add(owner)
+        self._working.add(owner)
         try:
             async with contextlib.aclosing(long_work.follow(join, show_share, show_film)) as steps:
                 async for step in steps:
                     yield step
         finally:
-            self._joining.discard(owner)
+            self._working.discard(owner)
 
     async def bundle(self, caller: Caller, event: OfJob) -> str:
         """Offer a video with its settings, whose download begins by itself."""
@@ -189,20 +172,5 @@ class ChosenTakes:
         name = "wan-film.zip" if job.is_film else f"wan-{job.seed}.zip"
         async with reuse_settings.create_file(self._studio, name, [job.id], owner=owner) as path:
             await self._studio.exports.bundle(job.id, owner=owner, target=path)
-        return self._offer(path, name, "library_bundle", at_once=True)
-
-    def _offer(self, path: Path, name: str, key: str, *, at_once: bool = False) -> str:
         address = file_address(self._studio.uploads.name(path))
-        return html.show_download(self._language, address, name, key, at_once=at_once)
-
-    async def _find(self, chosen: str, owner: str) -> tuple[list[Job], list[str]]:
-        """The chosen takes, in the order of choosing, as many as can ever be used; and the ids of
-        those that are gone.
-        """
-        jobs, gone = [], []
-        for job_id in list(dict.fromkeys(chosen.split()))[: html.NEEDED["join"].stop]:
-            try:
-                jobs.append(await self._studio.library.get(job_id, owner=owner))
-            except JobNotFound:
-                gone.append(job_id)
-        return [job for job in jobs if job.video_key], gone
+        return html.show_download(self._language, address, name, "library_bundle", at_once=True)

@@ -12,6 +12,7 @@ from gradio.components import Component
 
 from wan.domain.catalog import MODELS
 from wan.domain.errors import WanError
+from wan.domain.jobs import CHOSEN_LIMIT
 from wan.domain.messages import Language, Message
 from wan.service.studio import Studio
 from wan.ui import reuse_settings
@@ -38,10 +39,11 @@ def build(
     tab: gr.Tab,
     chosen: BrowserText,
     runs: reuse_settings.Runs,
-    joining: set[str],
+    working: set[str],
 ) -> None:
     """Build the tab. chosen: ids of takes in the order of choosing, also for other tabs. runs: the
-    tabs on which jobs are made, by their ids. joining: owners for whom a film is being joined.
+    tabs on which jobs are made, by their ids. working: owners for whom a film or an archive is
+    being made.
     """
     events = Events(language, studio, connection)
     with gr.Column(elem_id="wan-library-room"):
@@ -52,10 +54,10 @@ def build(
         with gr.Column(elem_id="wan-library"):
             library = Library(events, tabs, runs)
         with gr.Column(elem_id="wan-library-foot"):
-            takes = ChosenTakes(events, chosen, joining)
+            takes = ChosenTakes(events, chosen, working)
     library.connect(tab, filters)
     takes.connect(library.detail, library.connect_open)
-    Selection(events, chosen, joining).connect(takes.bar, takes.work)
+    Selection(events, chosen, working).connect(takes.bar, takes.work)
     reuse_settings.wire(language, studio, connection, tabs, runs)
 
 
@@ -251,7 +253,7 @@ class Library:
     async def every(self, caller: Caller, *asked: str | None) -> str:
         """Have every job chosen that matches the filters and has ended, also on other pages."""
         found = await self._studio.library.list_ended(
-            owner=caller.owner, limit=html.CHOSEN, **read_asked(asked)
+            owner=caller.owner, limit=CHOSEN_LIMIT, **read_asked(asked)
         )
         return html.show_picked(self._language, found, time.time())
 

@@ -39,8 +39,8 @@ class _Shared:
         default_factory=lambda: {tab: make_viewers() for tab in (image.TAB, reference.TAB)}
     )
     """Who watches jobs, by the tab."""
-    joining: set[str] = field(default_factory=set)
-    """Owners for whom a film is being joined."""
+    working: set[str] = field(default_factory=set)
+    """Owners for whom a film or an archive is being made."""
     packing: set[str] = field(default_factory=set)
     """Owners for whom a review is being packed."""
 
@@ -86,7 +86,7 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
             second = reference.build(language, studio, connection, shared.viewers[reference.TAB])
         runs = {image.TAB: first[0], reference.TAB: second[0]}
         with gr.Tab(t(language, "tab_library"), id=library.TAB) as shelves:
-            library.build(language, studio, connection, tabs, shelves, chosen, runs, shared.joining)
+            library.build(language, studio, connection, tabs, shelves, chosen, runs, shared.working)
         with gr.Tab(t(language, "review"), id=review.TAB) as reviewing:
             review.build(language, studio, connection, chosen, opened, reviewing, shared.packing)
     other_tab.wire(Events(language, studio, connection), tabs, runs)

@@ -15,13 +15,12 @@ import gradio as gr
 from gradio.components import Component
 
 from wan.domain import review_exports, reviews
-from wan.domain.errors import JobNotFound
-from wan.domain.jobs import Job
 from wan.domain.messages import Language, Message, t
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
 from wan.ui import long_work, reuse_settings
 from wan.ui.caller import Caller, Connection, Events, explain, field_of
+from wan.ui.chosen import find_videos
 from wan.ui.components import review as html
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import bare
@@ -207,7 +206,7 @@ class ReviewTab:
         self, caller: Caller, event: OfReview, opened: str, chosen: str
     ) -> tuple[str, str]:
         """Put the chosen takes behind those of a review."""
-        jobs, _ = await self._find(chosen, caller.owner)
+        jobs, _ = await find_videos(self._studio, chosen, caller.owner)
         ids = [job.id for job in jobs]
         await self._studio.reviews.add_takes(event.review, ids, owner=caller.owner)
         return await self._show(caller, opened)
@@ -242,7 +241,7 @@ class ReviewTab:
         settings: bool,  # noqa: FBT001 - Gradio gives values by their place
     ) -> tuple[str, str, str, str, str]:
         """Create a review and open it; its form is empty then."""
-        jobs, _ = await self._find(chosen, caller.owner)
+        jobs, _ = await find_videos(self._studio, chosen, caller.owner)
         about: dict[str, Any] = {
             "title": title or "",
             "note": note or "",
@@ -250,7 +249,7 @@ class ReviewTab:
             "with_settings": settings,
         }
         review, _ = await self._studio.reviews.create(
-            [job.id for job in jobs if job.video_key], owner=caller.owner, **about
+            [job.id for job in jobs], owner=caller.owner, **about
         )
         return *await self._show(caller, review.id), "", "", ""
 
@@ -262,22 +261,11 @@ class ReviewTab:
 
     async def show_chosen(self, caller: Caller, chosen: str) -> str:
         """Show what is chosen for a new review."""
-        jobs, gone = await self._find(chosen, caller.owner)
-        with_video = [job for job in jobs if job.video_key][: reviews.TAKES_LIMIT]
-        return html.show_chosen(self._language, with_video, gone)
+        jobs, gone = await find_videos(self._studio, chosen, caller.owner)
+        return html.show_chosen(self._language, jobs[: reviews.TAKES_LIMIT], gone)
 
     def _refuse_chosen(self, _caller: Caller, error: Exception, _chosen: str) -> str:
         return answer_of(self._language, _explain(error))
-
-    async def _find(self, chosen: str, owner: str) -> tuple[list[Job], list[str]]:
-        """The chosen jobs, as many as can ever be used, and the ids of those that are gone."""
-        jobs, gone = [], []
-        for job_id in chosen.split()[: reviews.TAKES_LIMIT + 1]:
-            try:
-                jobs.append(await self._studio.library.get(job_id, owner=owner))
-            except JobNotFound:
-                gone.append(job_id)
-        return jobs, gone
 
     async def export_csv(self, caller: Caller, event: OfReview) -> str:
         """Offer the verdicts as a table."""

@@ -8,14 +8,13 @@ from pathlib import Path
 from wan.domain.errors import JobNotFound, StorageUnavailable, WanError
 from wan.domain.messages import Message
 from wan.ui import long_work, reuse_settings
-from wan.ui.caller import Caller, Events, explain
+from wan.ui.caller import Caller, Events
+from wan.ui.chosen import ChosenWork, find_videos, read_chosen
 from wan.ui.components import library as html
 from wan.ui.components.browser_text import BrowserText
 from wan.web.paths import file_address
 
 _ARCHIVE = "wan-videos.zip"
-_WITH_CHOSEN = "(token) => [token, window.wanSelection.chosen()]"
-_WITHOUT_PROGRESS = """(html) => (html.includes("<progress") ? "" : html)"""
 
 
 class Selection:
@@ -30,24 +29,17 @@ class Selection:
 
     def connect(self, bar: html.LibraryBar, work: html.LibraryWork) -> None:
         """Connect the buttons of the bar. work: shows how far it is."""
-        for event, act in ((bar.pack, self.pack), (bar.delete, self.delete_chosen)):
-            working = self._events.connect(
-                event, act, [self._chosen], work, refuse=self._refuse, js=_WITH_CHOSEN
-            )
-            # Also when it was stopped: the last progress may have come after that.
-            working.then(None, work, work, js=_WITHOUT_PROGRESS)
-            work.stop(None, cancels=[working])
-
-    def _refuse(self, _caller: Caller, error: Exception, _chosen: str) -> str:
-        why = explain(error, not_ready="library_not_ready")
-        return html.show_note(self._language, why, beside="work")
+        works = ChosenWork(self._events, self._chosen, work)
+        works.connect(bar.pack, self.pack)
+        works.connect(bar.delete, self.delete_chosen)
 
     async def pack(self, caller: Caller, chosen: str) -> AsyncIterator[str]:
         """Show how far the packing of the chosen videos is, and then offer them. One such work at a
         time of an owner.
         """
         owner = caller.owner
-        videos, gone = await self._find_videos(chosen, owner)
+        found, gone = await find_videos(self._studio, chosen, owner)
+        videos = [job.id for job in found]
         if len(videos) not in html.NEEDED["pack"]:
             why = Message.of("library_pack_some")
             yield html.show_note(self._language, why, gone, beside="work")
@@ -83,20 +75,9 @@ class Selection:
 
         return long_work.follow(archive, show_share, offer)
 
-    async def _find_videos(self, chosen: str, owner: str) -> tuple[list[str], list[str]]:
-        """The ids of the chosen jobs with a video, and of those that are gone."""
-        videos, gone = [], []
-        for job_id in _read(chosen):
-            try:
-                if (await self._studio.library.get(job_id, owner=owner)).video_key:
-                    videos.append(job_id)
-            except JobNotFound:
-                gone.append(job_id)
-        return videos, gone
-
     async def delete_chosen(self, caller: Caller, chosen: str) -> AsyncIterator[str]:
         """Delete the chosen jobs, and show how far that is. What is still on its way stays."""
-        owner, wanted = caller.owner, _read(chosen)
+        owner, wanted = caller.owner, read_chosen(chosen)
         gone: list[str] = []
 
         async def delete(progress: Callable[[float], None]) -> int:
@@ -128,8 +109,3 @@ class Selection:
                     yield step
         except WanError as error:
             yield html.show_note(self._language, error.message, gone, beside="work")
-
-
-def _read(chosen: str) -> list[str]:
-    """Return the chosen ids, each once, as many as can be chosen."""
-    return list(dict.fromkeys(chosen.split()))[: html.CHOSEN]

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import (
+    CHOSEN_LIMIT,
     NAME_LIMIT,
     PROJECT_LIMIT,
     Job,
@@ -35,15 +36,14 @@ from wan.web.compare import TAKES, describe_settings
 from wan.web.templating import render_macro
 from wan.web.text import text
 
-CHOSEN = 500
-"""Jobs that can be chosen at once."""
 NEEDED = {
     "compare": TAKES,
     "join": embedded_settings.SHOTS,
     "pack": exports.ARCHIVED,
-    "delete": range(1, CHOSEN + 1),
+    "move": range(1, CHOSEN_LIMIT + 1),
+    "delete": range(1, CHOSEN_LIMIT + 1),
 }
-"""How many have to be chosen for it: takes with a video, and for a deletion jobs of any kind."""
+"""How many have to be chosen for it: takes with a video, and for the last two jobs of any kind."""
 _TONES = {
     JobState.SUCCEEDED: "good",
     JobState.FAILED: "bad",
@@ -104,7 +104,7 @@ class LibraryWork(Component):
 
 
 class LibraryNote(Component):
-    """Why something could not be done."""
+    """Why something could not be done, or a mark for the script of what is to be chosen."""
 
     event_names = ("hush",)
 
