@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import sqlalchemy as sa
+
 from tests.blocking import Store
 from tests.database.test_store import NOW, job
 from wan.domain.jobs import JobState, Spent
@@ -34,6 +36,21 @@ def test_what_deleted_jobs_cost_is_kept_and_nothing_else(store: Store):
     assert store.spending.list_expenses(NOW + 2, NOW + 4) == whole_of(store, "job2")
     store.spending.forget(NOW + 3)
     assert [one for one, *_ in listed()] == ["job4"]
+
+
+def test_what_is_deleted_while_it_is_listed_counts_once(store: Store):
+    paid = job(1, **END, spent=Spent.YES, amount=Decimal(1))
+    store.add(paid)
+    deleted = []
+
+    def delete(_connection, _cursor, statement, *_):
+        if not deleted and statement.startswith("SELECT") and "FROM jobs" in statement:
+            deleted.append(True)
+            assert store.jobs.delete(paid, NOW)
+
+    sa.event.listen(store.engine, "after_cursor_execute", delete)
+    assert [one.job_id for one in store.spending.list_expenses(0, 2 * NOW)] == ["job1"]
+    assert [one.deleted for one in whole_of(store, "job1")] == [True]
 
 
 def whole_of(store: Store, *names: str) -> list:

@@ -31,9 +31,10 @@ class Spending(Part):
             DELETED_COSTS.c.created_at >= since, DELETED_COSTS.c.created_at < until
         )
         with self._database.reading() as connection:
-            found = [_expense(row) for row in connection.execute(jobs)]
-            found += [_expense(row, deleted=True) for row in connection.execute(gone)]
-        return sorted(found, key=lambda one: (-one.created_at, one.job_id))
+            found = {row.id: _expense(row) for row in connection.execute(jobs)}
+            # In this order nothing is missed; on PostgreSQL, what is deleted in between is in both.
+            found |= {row.id: _expense(row, deleted=True) for row in connection.execute(gone)}
+        return sorted(found.values(), key=lambda one: (-one.created_at, one.job_id))
 
     @in_thread
     def forget(self, before: float) -> None:
