@@ -3,6 +3,7 @@ cleanup is told to go.
 """
 
 import asyncio
+import math
 import time
 from dataclasses import replace
 
@@ -127,6 +128,19 @@ async def test_files_go_even_where_their_row_went_before(storage, clean_after):
     key = await storage.put("videos/gone/video.mp4", b"x")
     await clean_after(days=8, keep_days=7)
     assert not await storage.has(key)
+
+
+async def test_what_was_put_for_a_row_that_never_came_goes(store, storage, clean_after):
+    """Its process has died in between; another died just after it had written its row."""
+    keys = [await storage.put(f"videos/{name}/video.mp4", b"x") for name in ("gone", "job1")]
+    for key in keys:
+        storage.announce([key, key.replace("video.mp4", "poster.webp")])
+    store.add(job(1, state=JobState.SUCCEEDED, due_at=None, video_key=keys[1]))
+    await clean_after(days=0.9)
+    assert await has(storage, *keys) == [True, True]
+    await clean_after()
+    assert await has(storage, *keys) == [False, True]
+    assert storage.list_announced(math.inf) == []
 
 
 async def test_what_was_put_anew_stays(store, storage):

@@ -2,19 +2,25 @@
 listed, priced, tried again or deleted.
 """
 
+import asyncio
 import json
+import math
 import secrets
+import threading
 import zipfile
+from dataclasses import replace
 from decimal import Decimal
 
 import av
 import gradio as gr
 import pytest
 
+from tests.patience import PATIENCE
 from tests.service.test_studio import OWNER, finished, image
-from wan.database import jobs
+from wan.database import films
+from wan.database.refusals import TooManyFilms
 from wan.domain.catalog import FILM
-from wan.domain.errors import InvalidInput, JobNotFound, StorageUnavailable, WanError
+from wan.domain.errors import AccessRefused, InvalidInput, JobNotFound, StorageUnavailable, WanError
 from wan.domain.jobs import JobState, Spent
 from wan.environment.settings import load_settings
 from wan.media import encode, inputs
@@ -166,6 +172,56 @@ async def test_a_film_outlives_its_takes_and_leaves_nothing_behind(studio):
     }
 
 
+async def test_a_film_that_is_stopped_while_it_is_written_is_whole(studio, monkeypatch):
+    """The transaction goes on: its row is not left without its files."""
+    one = await take(studio, audio=False)
+    begun, goes_on = threading.Event(), threading.Event()
+    insert = films.insert
+
+    def insert_late(*given):
+        begun.set()
+        assert goes_on.wait(PATIENCE)
+        return insert(*given)
+
+    monkeypatch.setattr(films, "insert", insert_late)
+    storage = studio._open_parts.stores.storage
+    making = asyncio.create_task(studio.films.make([one.id] * 2, owner=OWNER, progress=print))
+    assert await asyncio.to_thread(begun.wait, PATIENCE)
+    announced = storage.list_announced(math.inf)
+    for _ in range(2):
+        making.cancel()
+        await asyncio.sleep(0)
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    (film,) = (await studio.library.list_jobs(owner=OWNER, model=FILM)).jobs
+    assert announced == [film.video_key, film.poster_key], "for whoever dies before the row"
+    assert [await storage.has(key) for key in announced] == [True, True]
+    assert storage.list_announced(math.inf) == []
+
+    await storage.remove(film.video_key)
+    again = await studio.films.make([one.id] * 2, owner=OWNER, progress=print)
+    assert (await studio.library.find_media(again.media_token, "video.mp4")).exists()
+    assert [job.id for job in (await studio.library.list_jobs(owner=OWNER, model=FILM)).jobs] == [
+        again.id
+    ]
+
+
+async def test_nobody_fills_the_disk_with_films(studio, monkeypatch):
+    monkeypatch.setattr(films, "FILMS_LIMIT", 1)
+    one = await take(studio, audio=False)
+    film = await studio.films.make([one.id] * 2, owner=OWNER, progress=print)
+    assert (await studio.films.make([one.id] * 2, owner=OWNER, progress=print)).id == film.id
+    told = []
+    with pytest.raises(AccessRefused, match="You have 1 combined videos, which is the limit"):
+        await studio.films.make([one.id] * 3, owner=OWNER, progress=told.append)
+    assert told == [], "it is refused before it is made"
+    with pytest.raises(TooManyFilms):
+        await films.Films(studio._open_parts.stores.database).add(replace(film, id=one.id))
+    await studio.library.delete(film.id, owner=OWNER)
+    await studio.films.make([one.id] * 3, owner=OWNER, progress=print)
+
+
 async def test_what_cannot_be_made_or_kept_leaves_nothing(studio, monkeypatch):
     one = await take(studio, audio=False)
     before = sorted(load_settings().output_dir.rglob("*.mp4"))
@@ -183,7 +239,7 @@ async def test_what_cannot_be_made_or_kept_leaves_nothing(studio, monkeypatch):
     def fail(*_):
         raise StorageUnavailable("database_busy")
 
-    monkeypatch.setattr(jobs, "insert", fail)
+    monkeypatch.setattr(films, "insert", fail)
     with pytest.raises(StorageUnavailable):
         await studio.films.make([one.id] * 2, owner=OWNER, progress=print)
     assert sorted(load_settings().output_dir.rglob("*.mp4")) == before

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from wan.database.engine import Part, in_thread
 from wan.database.owners import seen_by
-from wan.database.rows import insert, job_of
+from wan.database.rows import job_of
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, PROMPT_FOLDED
 from wan.database.spending import keep_costs
 from wan.database.verdicts import select_commented, select_judged
@@ -46,14 +46,6 @@ class Jobs(Part):
             return connection.execute(
                 sa.select(JOBS.c.owner).where(JOBS.c.id == job_id)
             ).scalar_one_or_none()
-
-    @in_thread
-    def add_film(self, film: Job) -> Job:
-        """Write a film, which is whole and waits for nothing. Returns it, or the same one if that
-        was written since this one was begun.
-        """
-        with self._database.writing() as connection:
-            return insert(connection, film)
 
     @in_thread
     def list_brief(self, owner: str, brief_id: str) -> list[Job]:

@@ -39,6 +39,13 @@ class TooManyJobsOfAddress(Refusal):
 
 
 @dataclass(eq=False)
+class TooManyFilms(Refusal):
+    """An owner has as many films as allowed."""
+
+    limit: int
+
+
+@dataclass(eq=False)
 class TooManyReviews(Refusal):
     """An owner has as many reviews as allowed."""
 

@@ -25,6 +25,7 @@ IMAGE_TO_VIDEO: ModelName = "wan2.6-i2v-flash"
 REFERENCE_TO_VIDEO: ModelName = "wan2.6-r2v-flash"
 FILM = "film"
 """What stands in place of a model where finished videos were joined to one."""
+FILMS_LIMIT = 200  # films of one owner; ours: they cost nothing, and would fill any disk
 
 PROMPT_LIMIT = 1500  # characters (S1, S3); the service cuts longer ones silently
 NEGATIVE_PROMPT_LIMIT = 500  # characters (S1, S3)

@@ -45,6 +45,7 @@ async def clean_up(
     live job, nor anything of one. now: seconds since 1970.
     """
     jobs, before = Jobs(database), now - DAY
+    await _clear_announced(jobs, storage, before)  # before the notes of them go
     await asyncio.to_thread(storage.clear_leftovers, before)
     if uploads is not None:
         await asyncio.to_thread(_clear, uploads, before)
@@ -59,6 +60,15 @@ async def clean_up(
     await asyncio.to_thread(evidence.clear, await jobs.list_ids(), before, others=False)
     await Reviews(database).forget_links(now)
     await database.clear_log()
+
+
+async def _clear_announced(jobs: Jobs, storage: Storage, before: float) -> None:
+    """Delete the files that a process has put, and died before it wrote their row."""
+    if announced := await asyncio.to_thread(storage.list_announced, before):
+        kept = await jobs.list_ids()
+        for key in announced:
+            if _job_of(key) not in kept:
+                await storage.remove(key, before)
 
 
 async def _clear_references(jobs: Jobs, storage: Storage, before: float) -> None:
@@ -81,8 +91,13 @@ async def _clear_jobs(jobs: Jobs, storage: Storage, evidence: Evidence, before: 
     kept = await jobs.list_ids()
     await asyncio.to_thread(evidence.clear, kept, before)
     for key in old:
-        if key.split("/")[1] not in kept:
+        if _job_of(key) not in kept:
             await storage.remove(key, before)
+
+
+def _job_of(key: str) -> str:
+    """Return the id of the job whose video, or still, lies under a key."""
+    return key.split("/")[1]
 
 
 def _clear(folder: Path, before: float) -> None:

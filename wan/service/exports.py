@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
@@ -14,6 +15,8 @@ from wan.domain.turns import Asker
 from wan.media import embedded_settings, inputs, join
 from wan.service.library import Library
 from wan.storage.objects import Storage, require_room, translate_errors
+
+Result = TypeVar("Result")
 
 ARCHIVED = range(1, 101)
 """Videos in one archive."""
@@ -155,12 +158,23 @@ async def run_stoppable(work: Callable[..., None], progress: Callable[[float], N
             raise _Stopped
         progress(done)
 
-    running = asyncio.ensure_future(asyncio.to_thread(work, progress=report))
-    try:
-        await asyncio.shield(running)
-    except asyncio.CancelledError:
-        unwanted.set()
-        while not running.done():
-            with contextlib.suppress(Exception, asyncio.CancelledError):
-                await asyncio.shield(running)
-        raise
+    await finish(asyncio.to_thread(work, progress=report), stop=unwanted.set)
+
+
+async def finish(
+    work: Coroutine[Any, Any, Result], *, stop: Callable[[], object] = lambda: None
+) -> Result:
+    """Await work to its end, also when this is cancelled, which is raised after that. stop: called
+    then.
+    """
+    running, cancelled = asyncio.ensure_future(work), None
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as error:
+            cancelled = error
+            stop()
+    if cancelled is None:
+        return running.result()
+    running.exception()  # else asyncio complains that nobody has seen it
+    raise cancelled

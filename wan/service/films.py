@@ -8,16 +8,19 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from wan.database import films as rows
 from wan.database.jobs import Jobs
 from wan.domain import ids
 from wan.domain.catalog import FILM, Fit
-from wan.domain.errors import JobNotFound
+from wan.domain.errors import JobNotFound, StorageUnavailable
 from wan.domain.jobs import Job, JobState
 from wan.media import embedded_settings, encode
 from wan.service.changes import Changes
-from wan.service.exports import Exports
+from wan.service.exports import Exports, finish
 from wan.service.library import Library
+from wan.service.refusals import explain_refusals
 from wan.service.stores import Stores
 
 
@@ -32,7 +35,8 @@ class Films:
         changes: Changes,
         clock: Callable[[], float],
     ) -> None:
-        self._jobs, self._storage = Jobs(stores.database), stores.storage
+        self._films, self._jobs = rows.Films(stores.database), Jobs(stores.database)
+        self._storage = stores.storage
         self._library, self._exports = library, exports
         self._changes, self._clock = changes, clock
 
@@ -48,11 +52,14 @@ class Films:
         Returns its job; that of the same film where there is one already.
 
         The rest is as `Exports.join` has it: what it raises is raised, and then nothing is kept.
+        Raises AccessRefused where its owner has as many films as allowed.
         """
         takes = [await self._library.get(job_id, owner=owner) for job_id in job_ids]
         key = hashlib.sha256("\n".join([FILM, fit, *job_ids]).encode()).hexdigest()
-        if made := await self._jobs.find_same(owner, "", key):
+        if made := await self._find_made(owner, key):
             return made
+        with explain_refusals():
+            await self._films.require_place(owner)
         begun = self._clock()
         async with self._storage.workroom() as folder:
             path = folder / "film.mp4"
@@ -69,20 +76,38 @@ class Films:
                 duration=clip.seconds,
                 has_audio=clip.has_audio,
             )
-            keys = f"videos/{film.id}/video.mp4", f"videos/{film.id}/poster.webp"
-            try:
-                await self._storage.put(keys[0], path)
-                await self._storage.put(keys[1], poster)
-                kept = await self._jobs.add_film(
-                    replace(film, video_key=keys[0], poster_key=keys[1])
-                )
-            except BaseException:
-                await asyncio.shield(self._remove(keys))
-                raise
-        if kept.id != film.id:
-            await self._remove(keys)
+            return await self._keep(film, path, poster)
+
+    async def _find_made(self, owner: str, key: str) -> Job | None:
+        """Return the film that an owner has of these takes. One whose file is gone is deleted."""
+        made = await self._jobs.find_same(owner, "", key)
+        if made is None or await self._storage.has(made.video_key):
+            return made
+        await self._remove(made)
+        await self._jobs.delete(made, self._clock())
+        return None
+
+    async def _keep(self, film: Job, video: Path, poster: bytes) -> Job:
+        """Put the files of a film into storage, and write its row: neither is left without the
+        other.
+        """
+        note = await asyncio.to_thread(self._storage.announce, [film.video_key, film.poster_key])
+        try:
+            await self._storage.put(film.video_key, video)
+            await self._storage.put(film.poster_key, poster)
+            with explain_refusals():
+                # What is being written cannot be stopped, and only its end says what is there.
+                return await finish(self._films.add(film))
+        finally:
+            await finish(self._settle(film, note))
+
+    async def _settle(self, film: Job, note: Path) -> None:
+        """Remove the files of a film that has no row. Where that fails, cleanup has the note."""
+        with contextlib.suppress(StorageUnavailable):
+            if await self._jobs.owner_of(film.id) is None:
+                await self._remove(film)
+            await asyncio.to_thread(note.unlink, missing_ok=True)
         self._changes.notify()
-        return kept
 
     async def find_takes(self, film: Job) -> set[str]:
         """Return the ids of the takes of a film that its owner still has; none for another job."""
@@ -93,8 +118,8 @@ class Films:
                 there.add((await self._library.get(job_id, owner=film.owner)).id)
         return there
 
-    async def _remove(self, keys: Sequence[str]) -> None:
-        for key in keys:
+    async def _remove(self, film: Job) -> None:
+        for key in (film.video_key, film.poster_key):
             await self._storage.remove(key)
 
 
@@ -133,4 +158,6 @@ def _describe(takes: Sequence[Job], owner: str, fit: Fit, now: float) -> Job:
         created_at=now,
         state_at=now,
         media_token=ids.new_media_token(),
+        video_key=f"videos/{film_id}/video.mp4",
+        poster_key=f"videos/{film_id}/poster.webp",
     )

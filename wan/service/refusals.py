@@ -10,6 +10,7 @@ from wan.database.refusals import (
     Refusal,
     ReviewFull,
     TooManyComments,
+    TooManyFilms,
     TooManyJobs,
     TooManyJobsOfAddress,
     TooManyReplies,
@@ -46,6 +47,8 @@ def _message(refusal: Refusal) -> Message:
             return Message.of("jobs_many", high=limit)
         case TooManyJobsOfAddress(limit):
             return Message.of("address_jobs_many", high=limit)
+        case TooManyFilms(limit):
+            return Message.of("films_many", high=limit)
     return _message_of_review(refusal)
 
 

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -32,6 +32,7 @@ CACHE_LIMIT = 2_000_000_000  # bytes of copies of a bucket's files: some hundred
 # Bytes that stay free for running jobs: the five of a model bring up to 30 MB each (15 s at 1080P),
 # kept twice: as made, and as shown.
 ROOM = 300_000_000
+_ANNOUNCED = f"{WORK}keys-"
 _IN_USE = 60.0  # seconds for which a copy stays after it was handed out, to be opened
 
 
@@ -163,8 +164,30 @@ class Storage:
                 await obstore.delete_async(self._store, key)
             await asyncio.to_thread(_unlink_copies, self._cache, key)
 
+    def announce(self, keys: Iterable[str]) -> Path:
+        """Note the keys of files that are put before the row that names them is written, and return
+        the note: whoever wrote the row, or removed them, deletes it. Blocks.
+        """
+        with translate_errors():
+            self._cache.mkdir(parents=True, exist_ok=True)
+            name = secrets.token_hex(8)
+            part = self._cache / f"{WORK}{name}"
+            part.write_text("\n".join(keys), encoding="utf-8")
+            return part.replace(self._cache / f"{_ANNOUNCED}{name}")
+
+    def list_announced(self, before: float) -> list[str]:
+        """List the keys in notes of dead processes, untouched since `before`. Blocks."""
+        keys: list[str] = []
+        for note in self._cache.glob(f"{_ANNOUNCED}*"):
+            if last_change(note) < before:
+                with contextlib.suppress(FileNotFoundError), translate_errors():
+                    keys += note.read_text(encoding="utf-8").split()
+        return keys
+
     def clear_leftovers(self, before: float) -> None:
-        """Remove unfinished files of dead processes, untouched since `before`. Blocks."""
+        """Remove unfinished files of dead processes and their notes, untouched since `before`.
+        Blocks.
+        """
         for left in self._cache.glob(f"{WORK}*"):
             if last_change(left) < before:
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(
