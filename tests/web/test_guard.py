@@ -555,13 +555,20 @@ async def test_whoever_comes_before_the_studio_is_open_waits_for_it(environment)
     async with plain_http.AsyncClient(transport=transport, base_url="http://app") as client:
         early = [
             asyncio.create_task(client.get(path))
-            for path in ("/media/token/video.mp4", "/review/token", "/video/token")
+            for path in (
+                "/media/token/video.mp4",
+                "/reference/token/job/1",
+                "/review/token",
+                "/video/token",
+            )
         ]
+        for number in ("9" * 5000, "-1", "1.0", "x", "１"):
+            assert (await client.get(f"/reference/token/job/{number}")).status_code == 404
         assert (await client.get("/healthz")).status_code == 200
         assert not any(asked.done() for asked in early)
         async with studio:
             opened.set()
-            assert [(await asked).status_code for asked in early] == [404] * 3
+            assert [(await asked).status_code for asked in early] == [404] * 4
 
 
 @pytest.mark.anyio

@@ -2,6 +2,7 @@
 
 import asyncio
 import mimetypes
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -53,13 +54,14 @@ def _thumbnail_route(studio: Studio, opened: asyncio.Event) -> Route:
     """Return the route of small pictures of what a job was made from."""
 
     async def thumbnail(request: Request) -> Response:
-        given = request.path_params
+        token, job, number = (request.path_params[part] for part in ("token", "job", "number"))
+        # Starlette's own {number:int} breaks at 4,300 digits.
+        if not re.fullmatch("[0-9]{1,2}", number):
+            return _not_found()
         address = group(request.client.host) if request.client else ""
         await opened.wait()
         try:
-            webp = await studio.thumbnails.find(
-                given["token"], given["job"], given["number"], address
-            )
+            webp = await studio.thumbnails.find(token, job, int(number), address)
         except (StorageUnavailable, Crowded) as trouble:
             return PlainTextResponse(str(trouble), status_code=503)
         if webp is None:
@@ -67,7 +69,7 @@ def _thumbnail_route(studio: Studio, opened: asyncio.Event) -> Route:
         headers = {"Cache-Control": "private, max-age=3600"}
         return Response(webp, media_type="image/webp", headers=headers)
 
-    return Route("/reference/{token}/{job}/{number:int}", thumbnail)
+    return Route("/reference/{token}/{job}/{number}", thumbnail)
 
 
 def _file_route(studio: Studio) -> Route:
