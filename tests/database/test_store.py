@@ -2,6 +2,7 @@
 that is never lost.
 """
 
+import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 
 from tests import old
 from tests.blocking import Store
+from wan.database.engine import Database
 from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyJobsOfAddress
 from wan.database.schema import JOBS, VERDICTS
 from wan.domain import ids
@@ -567,17 +569,69 @@ def test_takes_keep_their_numbers_and_a_new_one_gets_the_next(store):
         return store.add(job(number, take=wanted, **{"brief_id": "brief"} | changes)).take
 
     assert [take(1, 1), take(2, 2), take(3, 3), take(4, 0)] == [1, 2, 3, 4]
-    assert take(5, 1, owner="somebody else") == 1
+    assert take(5, 1, owner="somebody else") == 5, "whoever makes it"
     held = {one.id: one for one in store.queue.claim(NOW, lease=1, accounts=ACCOUNTS)}
     assert store.queue.advance(held["job2"], JobState.FAILED, NOW).take == 2
     assert take(6, 2) == 2, "what is tried again keeps the number"
-    assert take(7, 2) == 5, "nobody else is called so"
+    assert take(7, 2) == 6, "nobody else is called so"
     gone = store.queue.advance(held["job1"], JobState.CANCELLED, NOW)
     assert store.jobs.delete(gone, NOW)
     assert store.jobs.get("job3", "somebody").take == 3
     with ThreadPoolExecutor(8) as threads:
         together = list(threads.map(take, range(10, 18), [0] * 8))
-    assert sorted(together) == list(range(6, 14))
+    assert sorted(together) == list(range(7, 15))
+
+
+def test_takes_of_an_earlier_version_are_numbered_and_a_further_try_keeps_its_number(new_database):
+    database, lost, made = new_database(), JobState.FAILED, JobState.SUCCEEDED
+    rows = [  # state, seed, what it was made from, and its number
+        (lost, 11, "", 2),
+        (made, 12, "", 3),
+        (lost, 11, "job1", 2),
+        (made, 11, "job3", 2),
+        (made, 11, "job3", 4),
+        (made, 13, "job4", 5),
+        (made, 13, "job6", 6),
+    ]
+    with contextlib.closing(Store(database)) as store:
+        for number, (state, seed, origin, _) in enumerate(rows, 1):
+            one = {"state": state, "seed": seed, "retried_from": origin, "brief_id": "brief"}
+            store.add(job(number, owner=f"somebody{number % 2}", **one))
+        store.add(job(8, brief_id="another", retried_from="job1", seed=11))
+        with store.database.writing() as connection:
+            connection.execute(JOBS.update().values(take=None))
+        store.add(job(9, brief_id="brief", state=made))
+    with contextlib.closing(Store(database)) as store, store.database.reading() as connection:
+        numbers = dict(connection.execute(sa.select(JOBS.c.id, JOBS.c.take)).all())
+    assert [numbers[f"job{number}"] for number in range(1, 10)] == [
+        *(number for *_, number in rows),
+        1,
+        1,
+    ]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_somebody_tries_again_in_a_shared_library_is_joined_by_the_others(
+    new_database, shared
+):
+    with contextlib.closing(Store(Database(new_database(), shared=shared))) as store:
+        once_more = {"brief_id": "brief", "cache_key": "key", "seed": 11, "retried_from": "job0"}
+
+        def again(number, **changes):
+            values = {"owner": f"person{number}"} | once_more | changes
+            return store.add(job(number, **values)).id
+
+        with ThreadPoolExecutor(4) as threads:
+            together = set(threads.map(again, range(1, 5)))
+        assert len(together) == (1 if shared else 4)
+        assert again(5, seed=12) == "job5", "another take"
+        assert again(6, account="other") == "job6", "somebody else pays"
+        assert again(7, cache_key="key again") == "job7", "what a lost answer is asked for beside"
+        assert again(8, retried_from="") == "job8", "a request of their own"
+        assert again(9, owner=f"{ids.CALLERS}program") == "job9"
+        for one in store.queue.claim(NOW, lease=1, accounts=ACCOUNTS):
+            store.queue.advance(one, JobState.CANCELLED, NOW)
+        assert again(10) == "job10", "that has ended"
 
 
 def test_jobs_are_named_starred_and_moved_by_their_owner_alone(store):

@@ -21,6 +21,7 @@ from wan.database import schema
 from wan.database.journal import Journal
 from wan.database.opening import configure, engine_at, explain, file_of, lock_exclusively
 from wan.database.rescue import merge_copy
+from wan.database.takes import number_older
 from wan.domain.errors import SettingsError, StorageUnavailable
 from wan.domain.messages import Message
 from wan.environment.checks import mask_url
@@ -85,6 +86,7 @@ class Database:
         configure(self._engine, "WAL" if self._hold is None else "DELETE")
         with self.writing() as connection:
             self.seal = schema.create(connection)
+            number_older(connection)
         if path is not None:
             protect_database(path)
 

@@ -9,9 +9,11 @@ from sqlalchemy.exc import IntegrityError
 
 from wan.database.accounts import lock, reserve
 from wan.database.engine import Part, in_thread
+from wan.database.owners import seen_by
 from wan.database.refusals import TooManyJobs, TooManyJobsOfAddress
-from wan.database.rows import insert, job_of, number, write
+from wan.database.rows import insert, job_of, write
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, UNSENT_STATES
+from wan.database.takes import number
 from wan.domain.jobs import LIVE, TRANSITIONS, Job, JobState, Spent
 from wan.domain.line import MEMORY, Turn, order_by_turn
 
@@ -36,7 +38,8 @@ class Queue(Part):
         at_once: int | None = None,
     ) -> list[Job]:
         """Write new jobs of one owner and account, all or none; or give back the live one of the
-        same owner, account and cache key: then it is joined, is not counted, and reserves nothing.
+        same owner, account and cache key, or, in a shared library, the same further try of
+        somebody else: then it is joined, is not counted, and reserves nothing.
         A number that another take of the brief has already becomes the next one.
 
         budget: what may be spent of the account in the jobs' day; per_person: by their owner; what
@@ -58,7 +61,7 @@ class Queue(Part):
             added, new = [], []
             for job in jobs:
                 row = number(connection, job)
-                added.append(insert(connection, row))
+                added.append(self._find_try(connection, row) or insert(connection, row))
                 if added[-1] is row:
                     new.append(row)
             if new and at_once is not None:
@@ -306,6 +309,20 @@ class Queue(Part):
                 sa.select(JOBS.c.owner, JOBS.c.account).where(IS_LIVE).distinct()
             )
             return {(row.owner, row.account) for row in found}
+
+    def _find_try(self, connection: sa.Connection, job: Job) -> Job | None:
+        """Return the job on its way, of anybody whom the owner of a new one sees, that tries the
+        same take again. Sees every other if the turn of the brief has been taken.
+        """
+        if not (self._database.shared and job.retried_from):
+            return None
+        same = [
+            JOBS.c[name] == getattr(job, name)
+            for name in ("brief_id", "account", "cache_key", "seed")
+        ]
+        theirs = JOBS.select().where(*same, IS_LIVE, seen_by(job.owner, shared=True))
+        found = connection.execute(theirs.limit(1)).first()
+        return None if found is None else job_of(found)
 
 
 def _is_attended(now: float) -> sa.ColumnElement[bool]:

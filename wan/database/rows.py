@@ -16,7 +16,6 @@ _BOOKKEEPING = frozenset(
     {"due_at", "attempts", "not_ours", "first_absent_at"}
 )  # of no interest to a viewer
 
-_HOLDS_ITS_NUMBER = frozenset(state.value for state in LIVE | {JobState.SUCCEEDED})
 _UNSET: dict[str, Any] = {"take": 1, "name": "", "starred": False, "project": ""}
 """What stands for an empty column, as an earlier version writes it."""
 
@@ -56,20 +55,6 @@ def write(
     if state not in LIVE:
         settle(connection, job_of(written))
     return job_of(written)
-
-
-def number(connection: sa.Connection, job: Job) -> Job:
-    """Return a new job with its number among the takes of its brief: the one that it has, unless
-    another take on its way or with a video has that, or it is 0; else the next.
-    """
-    brief = sa.select(JOBS.c.take, JOBS.c.state).where(
-        JOBS.c.owner == job.owner, JOBS.c.brief_id == job.brief_id
-    )
-    takes = connection.execute(brief).all()
-    held = {0, *(take for take, state in takes if state in _HOLDS_ITS_NUMBER)}
-    if job.take not in held:
-        return job
-    return replace(job, take=max((take or 1 for take, _ in takes), default=0) + 1)
 
 
 def insert(connection: sa.Connection, job: Job) -> Job:

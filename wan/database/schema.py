@@ -34,15 +34,6 @@ _SEAL = "seal"  # under which its key is kept
 # characters of a hash without the key, as earlier versions wrote them; one with it has
 # `Seal.LENGTH`
 _PLAIN = 64
-# What an earlier version has written has no number among the takes of its brief: it gets the next.
-_NUMBER = """
-UPDATE jobs SET take = numbered.take FROM (
-    SELECT id, coalesce(max(take) OVER (PARTITION BY owner, brief_id), 0) + row_number() OVER (
-        PARTITION BY owner, brief_id, take IS NULL ORDER BY created_at, id
-    ) AS take FROM jobs
-) AS numbered WHERE numbered.id = jobs.id AND jobs.take IS NULL
-"""
-
 
 METADATA = MetaData()
 
@@ -118,7 +109,7 @@ UNSENT_STATES = [state.value for state in sorted(UNSENT)]
 IS_LIVE = JOBS.c.state.in_([state.value for state in sorted(LIVE)])
 Index("jobs_due", JOBS.c.due_at)
 Index("jobs_of_owner", JOBS.c.owner, JOBS.c.created_at)
-Index("jobs_of_brief", JOBS.c.owner, JOBS.c.brief_id, JOBS.c.take)
+Index("takes_of_brief", JOBS.c.brief_id, JOBS.c.take)
 Index("jobs_of_address", JOBS.c.address, JOBS.c.state)
 Index("jobs_begun", JOBS.c.account, JOBS.c.model, JOBS.c.started_at)
 Index("jobs_of_account", JOBS.c.account, JOBS.c.model, JOBS.c.state)
@@ -273,7 +264,6 @@ def create(connection: sa.Connection) -> Seal:
     _add_missing_columns(connection)
     seal = Seal(_load_key(connection))
     _seal_rows(connection, seal)
-    _number_takes(connection)
     _refuse_older_versions(connection)
     return seal
 
@@ -344,15 +334,6 @@ def _seal_rows(connection: sa.Connection, seal: Seal) -> None:
 
 def _is_plain(column: Column[str]) -> sa.ColumnElement[bool]:
     return sa.func.length(column) == _PLAIN
-
-
-def _number_takes(connection: sa.Connection) -> None:
-    """Number the takes of each brief that have no number, in the order in which they were asked
-    for.
-    """
-    without = sa.select(JOBS.c.id).where(JOBS.c.take.is_(None)).limit(1)
-    if connection.execute(without).first() is not None:
-        connection.exec_driver_sql(_NUMBER)
 
 
 def _refuse_older_versions(connection: sa.Connection) -> None:
