@@ -83,6 +83,7 @@ def test_the_frame_is_moved_by_pointer_and_keys_and_is_what_is_made(page: Page, 
     page.get_by_role("tab", name="作品").click()
     page.locator(".wan-item").first.click()
     page.locator("[data-event=use]").click()
+    expect(page.locator("#wan-image-shape")).to_be_visible()
     expect_crop(page, **asked)
     choose(page, "shape", "original")
     expect(frame).to_be_hidden()
