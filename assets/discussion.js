@@ -6,9 +6,10 @@ window.wanDiscussion = (() => {
   // What the buttons are called as events of the owner's tab, where they have another name
   const EVENTS = { edit: "rewrite", delete: "take_back" };
   let own = new Set(); // ids of what this browser has written
-  const writing = new Map(); // form -> what is being written in it: { act, comment, place, whom, text }
-  const drafts = new Map(); // what and where -> what was written there and not sent
-  const sending = new Set(); // forms of the owner's tab whose answer is awaited
+  // form -> what is being written in it: { act, comment, place, whom, text, refused }
+  const writing = new Map();
+  const drafts = new Map(); // what and where (place) -> what was written there and not sent
+  const sending = new Map(); // place -> the event of the owner's tab whose answer is awaited
 
   const page = () => window.wanReview.page();
   const itemOf = (part) => part.closest("[data-comment]");
@@ -39,6 +40,20 @@ window.wanDiscussion = (() => {
     form.dataset.act = now.act;
     write(form.querySelector("[data-whom]"), now.whom);
     if (form.elements.text.value !== now.text) form.elements.text.value = now.text;
+    const { refused = "" } = now;
+    if (refused && form.querySelector(".rv-state").textContent !== refused)
+      window.wanReview.show(form, refused, true);
+  }
+
+  // The form of the take that has a comment.
+  const formOf = (comment, part) => {
+    const item = part.querySelector(`[data-comment="${CSS.escape(comment)}"]`);
+    return item && window.wanReview.takeOf(item).querySelector(".rv-answer");
+  };
+
+  function refuse(form, why) {
+    writing.get(form).refused = why;
+    lay(form);
   }
 
   function begin(button) {
@@ -47,7 +62,8 @@ window.wanDiscussion = (() => {
     const { talk: act } = button.dataset;
     const { comment } = item.dataset;
     const place = `${act} ${comment}`;
-    const before = act === "edit" ? item.querySelector(".rv-text").textContent : "";
+    // As it was written: what is shown, the browser may have translated
+    const before = act === "edit" ? item.querySelector(".rv-text").dataset.text : "";
     const text = drafts.get(place) ?? before;
     writing.set(form, { act, comment, place, whom: nameIn(item), text });
     lay(form);
@@ -73,13 +89,15 @@ window.wanDiscussion = (() => {
   }
 
   async function send(form) {
-    const { act, comment, text } = writing.get(form);
+    const { act, comment, place, text } = writing.get(form);
     const button = form.querySelector(".rv-send");
-    if (button.disabled || sending.has(form)) return;
+    if (button.disabled || sending.has(place)) return;
+    if (act !== "delete" && !text.trim())
+      return refuse(form, form.querySelector("[data-blank]").textContent);
     if (!page()) {
-      sending.add(form);
+      sending.set(place, EVENTS[act] ?? act);
       const { of: review } = form.closest("[data-of]").dataset;
-      return fire(form, EVENTS[act] ?? act, { review, comment, text });
+      return fire(form, sending.get(place), { review, comment, text });
     }
     const focused = isIn(form);
     button.disabled = true;
@@ -91,17 +109,35 @@ window.wanDiscussion = (() => {
     end(form, focused);
   }
 
-  // The owner's tab was rendered anew: with a note where something was refused.
+  // The owner's tab has its answer. html: what the tab shows then, with a note where something was
+  // refused; "" where nobody has answered.
+  function answered(event, html) {
+    const [place] = [...sending].find(([, sent]) => sent === event) ?? [];
+    if (!place) return;
+    sending.delete(place);
+    const shown = Object.assign(document.createElement("template"), { innerHTML: html });
+    const note = shown.content.querySelector(".wan-found")?.textContent.trim();
+    const done = html && !note;
+    if (done) drafts.delete(place);
+    setTimeout(() => {
+      const [form] = [...writing].find(([, now]) => now.place === place) ?? [];
+      if (form && done) end(form);
+      else if (form && note) refuse(form, note);
+    }, 60); // when it is rendered
+  }
+
+  // The owner's tab was rendered anew. The parts are mended by their place, so that the same form
+  // may stand under a take of another review by then.
   document.addEventListener("wan-change", ({ target }) => {
     const view = target.closest?.("#wan-review-view");
     if (!view) return;
-    const note = view.querySelector(".wan-found");
-    for (const form of writing.keys()) if (!form.isConnected) writing.delete(form);
-    for (const form of view.querySelectorAll(".rv-answer")) {
-      if (sending.delete(form) && !note) end(form);
-      lay(form);
-      if (note && writing.has(form)) window.wanReview.show(form, note.textContent, true);
+    const now = [...writing.values()];
+    writing.clear();
+    for (const one of now) {
+      const form = formOf(one.comment, view);
+      if (form) writing.set(form, one);
     }
+    view.querySelectorAll(".rv-answer").forEach(lay);
     dress(view);
   });
 
@@ -131,5 +167,5 @@ window.wanDiscussion = (() => {
     else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send(form);
   });
 
-  return { dress, learn };
+  return { answered, dress, learn };
 })();

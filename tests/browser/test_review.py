@@ -202,6 +202,12 @@ def test_comments_are_answered_mended_and_settled_and_takes_added(
     form = owner.locator(".opened [data-take='1'] .rv-answer")
     form.locator(".rv-send").click()
     expect(form.locator(".rv-state")).to_contain_text("Write something first")
+    # Which the server refuses, the second time in the same HTML.
+    form.locator("textarea").fill("\u200b")
+    for _ in range(2):
+        form.locator(".rv-state").evaluate("state => state.replaceChildren()")
+        form.locator(".rv-send").click()
+        expect(form.locator(".rv-state")).to_contain_text("Write something first")
     form.locator("textarea").fill("A new take is below.")
     form.locator(".rv-send").click()
     expect(form).to_be_hidden()
@@ -209,6 +215,8 @@ def test_comments_are_answered_mended_and_settled_and_takes_added(
     theirs.locator("> .rv-acts [data-talk=resolve]").click()
     expect(first.locator(".rv-resolved")).to_have_text("Resolved")
     expect(owner.locator("[data-owners] [data-talk=delete]")).to_be_visible()
+    # What is changed is what was written, not what a browser's translation shows of it.
+    owner.locator("[data-owners] .rv-text").evaluate("part => (part.textContent = 'Übersetzt')")
     owner.locator("[data-owners] [data-talk=edit]").click()
     expect(form.locator("textarea")).to_have_value("A new take is below.")
     form.locator("textarea").fill("See take 3.")
@@ -224,10 +232,18 @@ def test_comments_are_answered_mended_and_settled_and_takes_added(
     expect(first.locator(".rv-said")).to_be_focused()
     assert counts(phone, 1) == ["1", "0", "0"]
 
+    # An answer that is begun stays with its comment, also where another review comes before it.
+    owner.locator("[data-owners] [data-talk=edit]").click()
+    form.locator("textarea").fill("See take 4.")
     choose(owner, takes[1][:1])
     owner.get_by_role("tab", name="Review").click()
     owner.locator(".opened [data-event=more]").click()
     expect(owner.locator("#wan-review-view .wan-found")).to_contain_text("already in this review")
+    expect(form.locator("textarea")).to_have_value("See take 4.")
+    owner.locator("#wan-review-title input, #wan-review-title textarea").fill("Another")
+    owner.locator("#wan-review-create").click()
+    expect(owner.locator(".opened strong")).to_have_text("Another")
+    expect(form).to_be_hidden()
 
 
 def test_takes_side_by_side(made: Made, others: list[BrowserContext]):

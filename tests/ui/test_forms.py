@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from wan.domain import catalog
+from wan.domain import catalog, ids, reviews
 from wan.domain.errors import InvalidInput
 from wan.domain.ids import Owners, Seal
 from wan.ui import framing, image, reference
 from wan.ui.api import endpoints
 from wan.ui.caller import NotReady, owner_of
+from wan.ui.components.review import OfComment
+from wan.ui.inputs import _short_texts
 
 IMAGE = {
     "image": Path("/uploads/a.png"),
@@ -191,3 +193,12 @@ def test_a_wait_that_is_none_is_refused_in_words(given):
     with pytest.raises(InvalidInput, match="wait") as refusal:
         endpoints.check_wait(given)
     assert len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize("characters", [reviews.COMMENT_LIMIT + 1, 10_000, 20_500])
+def test_a_comment_that_is_too_long_is_refused_in_words(characters):
+    known = {"review": ids.new_review_id(), "comment": ids.new_review_id()}
+    event = OfComment.model_validate(_short_texts(known | {"text": "x" * characters}))
+    assert (event.review, event.comment) == tuple(known.values())
+    with pytest.raises(InvalidInput, match=f"has {characters} characters. The limit is 2000"):
+        reviews.check_comment(event.text)

@@ -32,7 +32,7 @@ from wan.web.languages import PATHS
 
 _LONGEST = 20_000  # characters; five addresses of 2,048 and more than any prompt
 _MOST = 20  # files
-_CARRIED = 4096  # characters of an event
+_CARRIED = _LONGEST + 1000  # characters of an event: one text, and ids beside it
 
 _TYPES: dict[type[Block], tuple[type, ...]] = {
     gr.Textbox: (str, type(None)),

@@ -32,7 +32,7 @@ class OwnersDiscussion:
             (panel.resolve, self.resolve),
             (panel.reopen, self.reopen),
         ):
-            events.connect(
+            answer = events.connect(
                 event,
                 act,
                 [opened],
@@ -41,6 +41,12 @@ class OwnersDiscussion:
                 values=OfComment,
                 trigger_mode="multiple",
             )
+            # Not every answer renders the panel anew, and not every event has one.
+            name = act.__name__
+            answer.success(
+                None, panel, js=f"(html) => window.wanDiscussion.answered('{name}', html)"
+            )
+            answer.failure(None, js=f"() => window.wanDiscussion.answered('{name}', '')")
 
     async def reply(self, caller: Caller, event: OfComment, opened: str) -> tuple[str, str]:
         """Answer a comment."""

@@ -30,8 +30,8 @@ class OfComment(OfReview):
 
     comment: str = Field(default="", max_length=100)
     """Its id."""
-    text: str = Field(default="", max_length=10 * COMMENT_LIMIT)
-    """What is written; how much of it may be is said where it is checked."""
+    text: str = ""
+    """What is written, of any length: the discussion says in words how long it may be."""
 
 
 class ReviewPanel(Component):
