@@ -181,10 +181,19 @@ def test_takes_come_behind_those_that_are_there(talked):
         *((1, "job2", None), (2, "job1", None)),
         *((3, "job4", NOW + 5), (4, "job3", NOW + 5)),
     ]
-    assert [one.label for one in takes[2:]] == ["3A", "2B"]  # another take is called 2
+    assert [one.label for one in takes[2:]] == ["3A", "2B"]  # of other briefs
     assert talked.reviews.get_job("link", 3, NOW).id == "job4"
     assert add(REVIEW, "somebody", [four], NOW + 6) == 0
     with pytest.raises(TooManyTakes) as refused:
         add(REVIEW, "somebody", [job(number) for number in range(10, 19)], NOW)
     assert (refused.value.there, refused.value.new) == (4, 9)
     assert add(REVIEW, "somebody", [job(number) for number in range(10, 18)], NOW) == 8
+
+
+def test_a_brief_keeps_its_letter_in_a_review(talked):
+    add = talked.reviews.add_takes
+    for number, take in ((3, 1), (4, 2), (5, 3)):
+        one = talked.add(job(number, video_key="v", take=take, brief_id="later"))
+        assert add(REVIEW, "somebody", [one], NOW) == 1
+    takes = talked.reviews.get_by_link("link").takes
+    assert [one.label for one in takes[2:]] == ["1A", "2A", "3A"]

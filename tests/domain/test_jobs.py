@@ -11,19 +11,25 @@ def takes(*named):
 
 
 @pytest.mark.parametrize(
-    ("shown", "used", "labels"),
+    ("shown", "there", "labels"),
     [
         (["2x", "1x"], [], ["2", "1"]),
-        (["3x", "1y"], [], ["3", "1"]),
+        (["3x", "1y"], [], ["3A", "1B"]),
         (["1x", "2x", "1y"], [], ["1A", "2A", "1B"]),
-        (["1x"], ["2", "3"], ["1"]),
+        (["1x"], ["2x", "3x"], ["1"]),
+        (["3y"], ["1x", "2x"], ["3A"]),
+        (["2y", "3x"], ["1x", "2x", "1Ay"], ["2A", "3"]),
+        (["1z", "3y"], ["1Ax", "1By"], ["1C", "3B"]),
         (["1x", "2x"], ["1"], ["1A", "2A"]),
-        (["1x"], ["1A", "1B"], ["1"]),
         (["1x"], ["1", "1A"], ["1B"]),
+        (["2x", "3x"], ["1x", "2x"], ["2A", "3"]),
+        (["1x", "1x"], [], ["1", "1A"]),
     ],
 )
-def test_takes_are_called_by_their_numbers_and_no_two_alike(shown, used, labels):
-    assert label_takes(takes(*shown), used) == labels
+def test_takes_are_called_by_number_and_brief_and_no_two_alike(shown, there, labels):
+    """there: label and brief, which is left out where it is gone."""
+    known = [(one.rstrip("xyz"), one.lstrip("0123456789AB")) for one in there]
+    assert label_takes(takes(*shown), known) == labels
 
 
 def selected(*given, limit=4):

@@ -72,7 +72,13 @@ class Reviews(Part):
         """
         mine = (REVIEWS.c.id == review_id) & (REVIEWS.c.owner == owner) & is_open(now)
         held = sa.select(REVIEWS.c.id).where(mine).with_for_update()
-        places = REVIEW_TAKES.select().where(REVIEW_TAKES.c.review_id == review_id)
+        takes_of_jobs = REVIEW_TAKES.outerjoin(JOBS, JOBS.c.id == REVIEW_TAKES.c.job_id)
+        places = (
+            sa.select(REVIEW_TAKES, JOBS.c.brief_id)
+            .select_from(takes_of_jobs)
+            .where(REVIEW_TAKES.c.review_id == review_id)
+            .order_by(REVIEW_TAKES.c.position)
+        )
         with self._database.writing() as connection:
             if connection.execute(held).first() is None:
                 raise ReviewNotFound
@@ -81,7 +87,10 @@ class Reviews(Part):
             if len(there) + len(new) > TAKES_LIMIT:
                 raise TooManyTakes(limit=TAKES_LIMIT, there=len(there), new=len(new))
             last = max((row.position for row in there.values()), default=0)
-            labels = label_takes(new, [row.label or str(row.position) for row in there.values()])
+            labels = label_takes(
+                new,
+                [(row.label or str(row.position), row.brief_id or "") for row in there.values()],
+            )
             takes = [
                 {
                     "review_id": review_id,

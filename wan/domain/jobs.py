@@ -1,10 +1,10 @@
 """A job, one paid run from the click to the stored video: its states and their transitions."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from string import ascii_uppercase
+from string import ascii_uppercase, digits
 from typing import Any
 
 from wan.domain.catalog import FILM, Price
@@ -301,18 +301,23 @@ def select_takes(jobs: Sequence[Job], limit: int) -> list[Job]:
     return [job for job in last.values() if job.id in shown]
 
 
-def label_takes(jobs: Sequence[Job], used: Collection[str] = ()) -> list[str]:
+def label_takes(jobs: Sequence[Job], there: Sequence[tuple[str, str]] = ()) -> list[str]:
     """Return what takes that are shown together are called: each by its number among the takes of
-    its brief, and where two would have the same, by the letter of its brief too: 1A, 2A, 1B.
+    its brief and, where they are of several, by the letter of its brief too: 1A, 2A, 1B.
 
-    used: what others beside them are called already.
+    there: what others beside them are called already, oldest first, each with its brief, "" where
+    nobody knows it any more. A brief keeps the letter, or the lack of one, that it has there.
     """
-    plain = [str(job.take) for job in jobs]
-    if len({*plain, *used}) == len(plain) + len(used):
-        return plain
-    letters = (one for one in ascii_uppercase if not any(one in label for label in used))
-    of_brief: dict[str, str] = {}
+    used, named = {label for label, _ in there}, {label.lstrip(digits) for label, _ in there}
+    free = (letter for letter in ascii_uppercase if letter not in named)
+    several = bool(there) or len({job.brief_id for job in jobs}) > 1
+    letters = {brief: label.lstrip(digits) for label, brief in reversed(there) if brief}
+    labels: list[str] = []
     for job in jobs:
-        if job.brief_id not in of_brief:
-            of_brief[job.brief_id] = next(letters, "")
-    return [number + of_brief[job.brief_id] for number, job in zip(plain, jobs, strict=True)]
+        if job.brief_id not in letters:
+            letters[job.brief_id] = next(free) if several else ""
+        label = f"{job.take}{letters[job.brief_id]}"
+        # Of a take that was deleted, or of an older review, which counted its takes itself
+        labels.append(label if label not in used else f"{job.take}{next(free)}")
+        used.add(labels[-1])
+    return labels
