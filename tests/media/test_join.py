@@ -697,7 +697,7 @@ async def test_films_that_cannot_be_made_are_refused_in_words(studio, simulator,
         studio.exports.join([job.id] * 2, owner=OWNER, target=target, progress=print),
         studio.exports.extract_last_frame(job.id, owner=OWNER),
     ):
-        with pytest.raises(InvalidInput, match=f"seed {job.seed} has no video"):
+        with pytest.raises(InvalidInput, match=f"take “{job.id}” has no video"):
             await call
     assert not target.exists()
 

@@ -118,6 +118,13 @@ async def test_a_film_is_a_job_like_any_other_and_costs_nothing(studio, simulato
         assert made.namelist() == ["film.mp4", "film.json"]
         told = json.loads(made.read("film.json"))
     assert [shot["job"] for shot in told["shots"]] == ids
+    archive = tmp_path / "all.zip"
+    await studio.exports.archive([film.id, first.id], owner=OWNER, target=archive, progress=print)
+    with zipfile.ZipFile(archive) as made:
+        named = ["01-film", f"02-{first.model}-{first.seed}"]
+        assert sorted(made.namelist()) == sorted(
+            f"{name}.{ending}" for name in named for ending in ("mp4", "json")
+        )
     assert inputs.read_settings(video)["shots"] == told["shots"]
     with pytest.raises(WanError, match="combined from takes"):
         await studio.submission.retry(film.id, owner=OWNER)

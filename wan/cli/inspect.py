@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from wan.cli.answers import DONE, FAILED, Answer
-from wan.domain.errors import InvalidInput, JobNotFound
+from wan.domain.errors import InvalidInput, JobNotFound, WanError
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job, JobState
 from wan.domain.messages import Message, t
@@ -56,7 +56,7 @@ def jobs(limit: int) -> Answer:
     known = asyncio.run(read())
     lines = [
         f"{one['job_id']}  {one['created']}  {_state(one['state']):<13}  {one['model']:<17}  "
-        f"{_short(one['prompt'])}"
+        f"{_take(one['take']):<7}  {_short(' · '.join(filter(None, (one['name'], one['prompt']))))}"
         for one in known
     ]
     return Answer({"ok": True, "jobs": known}, text="\n".join(lines) or t("en", "cli_no_jobs"))
@@ -111,6 +111,8 @@ async def _record(job_id: str, target: Path | None) -> tuple[Path, Path | None, 
         try:
             job = await library.get(job_id, owner=OPERATOR)
             folder = await library.complete_evidence(job)
+            if folder is None:
+                raise WanError(Message.of("cli_film_record" if job.is_film else "cli_record_gone"))
             video = await library.find_media(job.media_token, "video.mp4")
         except JobNotFound:  # a visitor's, of which this machine keeps the record too
             folder = find_record(settings.output_dir.absolute(), job_id)
@@ -148,6 +150,8 @@ def _about(library: Library, job: Job, record: Path | None = None) -> dict[str, 
         "job_id": job.id,
         "created": f"{datetime.fromtimestamp(job.created_at).astimezone():%Y-%m-%d %H:%M}",
         "state": job.state.value,
+        "take": None if job.is_film else job.take,
+        "name": job.name,
         "prompt": job.request["prompt"],
         "asked": ", ".join(
             f"{name} {job.request[name]}"
@@ -164,6 +168,11 @@ def _about(library: Library, job: Job, record: Path | None = None) -> dict[str, 
 def _state(name: str) -> str:
     """Return a state in the words of the page."""
     return t("en", f"title_{name}")
+
+
+def _take(number: int | None) -> str:
+    """Return the number of a take as the page has it; "" for a film."""
+    return t("en", "take", number=number) if number else ""
 
 
 def _short(prompt: str) -> str:

@@ -95,7 +95,7 @@ JOBS = Table(
     Column(
         "prompt_folded", Text
     ),  # what a search looks through: SQLite itself folds no letters but those of English
-    # What its owner calls it, whether they have starred it, and where they keep it.
+    # What it is called in the library, whether it has a star there, and its project.
     Column("name", Text),
     Column("name_folded", Text),  # as `prompt_folded`
     Column("starred", Boolean),

@@ -3,7 +3,7 @@
 * WanError                carries the message to show
   - InvalidInput          a field is wrong; nothing was sent                       nothing spent
   - SettingsError         a setting or the key is missing or wrong                 nothing spent
-  - JobNotFound           no such job of this owner                                nothing spent
+  - JobNotFound           no such job that this owner sees                         nothing spent
   - ReviewNotFound        no such review of this owner, or none behind this link   nothing spent
   - AccessRefused         access code missing or wrong, or a limit reached         nothing spent
   - MayPayTwice           a retry while the first run may be billed                nothing spent
@@ -57,7 +57,7 @@ class SettingsError(WanError):
 
 
 class JobNotFound(WanError):
-    """This owner has no job with this id. Nothing is said about jobs of other owners."""
+    """This owner sees no job with this id. Nothing is said about those that they do not see."""
 
     def __init__(self) -> None:
         super().__init__(Message.of("job_missing"))

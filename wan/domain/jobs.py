@@ -74,7 +74,7 @@ class Reference:
     url: str = ""
     """http(s) URL, where one was given instead of a file; then everything below is empty."""
     name: str = ""
-    """What the file was called, for its owner; "" where nobody knows."""
+    """What the file was called, for the library; "" where nobody knows."""
     sha256: str = ""
     """Of the bytes as they were given."""
     key: str = ""
@@ -122,10 +122,10 @@ class Job:
     """Its number among them, from 1, which it keeps. Of a new row: the wanted one; 0 for the next.
     """
     name: str = ""
-    """What its owner calls it; with the number, all that others are shown of this."""
+    """What it is called in the library; shown to whoever has a link to it, too."""
     starred: bool = False
     project: str = ""
-    """Where its owner keeps it; "" for nowhere in particular."""
+    """Where it is kept in the library; "" for nowhere in particular."""
     retried_from: str = ""
     cancel_wanted: bool = False
     attempts: int = 0
@@ -257,20 +257,20 @@ class JobPlace:
 
 @dataclass(frozen=True)
 class JobPage:
-    """One page of an owner's library."""
+    """One page of the library that an owner sees: theirs, or the shared one."""
 
     jobs: list[Job]
     """Newest first."""
     total: int
     """Number of jobs that match the filter, on all pages."""
     of_owner: int
-    """Number of jobs of the owner."""
+    """Number of jobs in that library."""
     live: int
     """Number of those that have not ended."""
     projects: list[str] = field(default_factory=list)
-    """The projects of the owner, the one with the newest job first."""
+    """The projects in that library, the one with the newest job first."""
     starred: int = 0
-    """Number of jobs that the owner has starred."""
+    """Number of jobs in that library with a star."""
 
 
 @dataclass(frozen=True)

@@ -45,14 +45,13 @@ class Exports:
             job, video = await self._hold_video(job_id, owner, folder)
             await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
             with translate_errors():
-                name = job.model if job.is_film else f"{job.model}-{job.seed}"
                 await inputs.run_in_sandbox(
                     Asker(owner=owner),
                     join.bundle,
                     video,
                     self._library.describe(job),
                     target,
-                    name=name,
+                    name=_name_of(job),
                 )
 
     async def archive(
@@ -75,7 +74,7 @@ class Exports:
             total = sum(path.stat().st_size for _, path in kept)
             await asyncio.to_thread(require_room, target.parent, more=total)
             videos = [
-                (f"{number:02}-{job.model}-{job.seed}", path, self._library.describe(job))
+                (f"{number:02}-{_name_of(job)}", path, self._library.describe(job))
                 for number, (job, path) in enumerate(kept, 1)
             ]
             with translate_errors():
@@ -133,7 +132,12 @@ class Exports:
         with contextlib.suppress(FileNotFoundError):
             if job.video_key:
                 return job, await self._storage.hold(job.video_key, folder)
-        raise InvalidInput("takes", "take_without_video", given=job.seed)
+        raise InvalidInput("takes", "take_without_video", given=job.name or job.id)
+
+
+def _name_of(job: Job) -> str:
+    """Return what the files of a job are called in a ZIP. A film has no seed of its own."""
+    return job.model if job.is_film else f"{job.model}-{job.seed}"
 
 
 def _require_count(given: int, allowed: range) -> None:

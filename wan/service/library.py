@@ -82,8 +82,8 @@ class Library:
         self._files = Files(stores.storage)
 
     async def get(self, job_id: str, *, owner: str) -> Job:
-        """Return a job of this owner. Raises JobNotFound and, as everything here that asks the
-        database, StorageUnavailable.
+        """Return a job that this owner sees. Raises JobNotFound and, as everything here that asks
+        the database, StorageUnavailable.
         """
         job = await look_up(ids.JOB, self._jobs.get, job_id, owner)
         if job is None:
@@ -106,7 +106,7 @@ class Library:
         limit: int = 24,
         **asked: Any,
     ) -> JobPage:
-        """Return one page of this owner's jobs, newest first.
+        """Return one page of the jobs that this owner sees, newest first.
 
         until: seconds since 1970; jobs written later are left out, so that pages stay where they
         are while new jobs come. asked: see `read_filter`, whose errors are raised.
@@ -120,18 +120,18 @@ class Library:
         )
 
     async def find_place(self, job: Job, *, owner: str, **asked: Any) -> JobPlace:
-        """Return where a job stands among those of this owner. asked: as for `list_jobs`."""
+        """Return where a job stands among those that this owner sees. asked: as for `list_jobs`."""
         return await self._jobs.find_place(owner, read_filter(**asked), job)
 
     async def list_ended(self, *, owner: str, limit: int, **asked: Any) -> list[tuple[str, bool]]:
-        """Return this owner's jobs that have ended, newest first: each its id, and whether it has a
-        video. asked: as for `list_jobs`.
+        """Return the jobs that this owner sees and that have ended, newest first: each its id, and
+        whether it has a video. asked: as for `list_jobs`.
         """
         return await self._jobs.list_ended(owner, read_filter(**asked), limit)
 
     async def list_by_ids(self, job_ids: Sequence[str], *, owner: str) -> list[Job]:
-        """Return those jobs of this owner, in the order of the ids. One that is not theirs is left
-        out. Raises StorageUnavailable.
+        """Return those jobs that this owner sees, in the order of the ids; any other is left out.
+        Raises StorageUnavailable.
         """
         known = [one for one in job_ids if ids.has_shape(ids.JOB, one)]
         found = {job.id: job for job in await self._jobs.list_by_ids(known, owner)}
@@ -223,7 +223,7 @@ class Library:
         """Return what a job's video says about how it was made, and what was measured and is known
         besides. JSON; times are ISO 8601 in UTC.
 
-        For its owner: nobody else is given a price or a task id.
+        For those who see the job in their library: a link gives nobody a price or a task id.
         """
         times = (
             "created_at",
@@ -303,8 +303,8 @@ class EditableLibrary(Library):
         starred: bool | None = None,
         project: str | None = None,
     ) -> None:
-        """Name jobs of this owner, star them, or move them to a project; what is None stays as it
-        is, and "" takes a name or a project away. An id that is not theirs is passed over.
+        """Name jobs that this owner sees, star them, or move them to a project; what is None stays
+        as it is, and "" takes a name or a project away. Any other id is passed over.
 
         job_ids: up to `CHOSEN_LIMIT`. name, project: up to `NAME_LIMIT` and `PROJECT_LIMIT`
         characters. Raises InvalidInput.

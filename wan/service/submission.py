@@ -354,7 +354,7 @@ class Submission:
         return added
 
     async def _find_made(self, job_id: str, owner: str) -> Job | None:
-        """Return a job of this owner that has a video; None for any other id."""
+        """Return a job that this owner sees and that has a video; None for any other id."""
         with contextlib.suppress(JobNotFound):
             job = await self._library.get(job_id, owner=owner) if job_id else None
             return job if job and job.state is JobState.SUCCEEDED else None
