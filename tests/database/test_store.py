@@ -468,17 +468,25 @@ def test_past_runs(store):
 
 
 def test_how_long_takes_took_together(store):
-    def made(number, brief, *, begun, took, **more):
-        times = {"created_at": NOW + begun, "ended_at": NOW + begun + took, "due_at": None}
-        store.add(job(number, state=JobState.SUCCEEDED, brief_id=brief, **times | more))
+    def made(number, brief, *, begun, took, waited=0.0, **more):
+        ended, started = NOW + begun + waited + took, NOW + begun + waited
+        times = {"created_at": NOW + begun, "started_at": started, "ended_at": ended}
+        store.add(
+            job(number, state=JobState.SUCCEEDED, brief_id=brief, due_at=None, **times | more)
+        )
 
+    day = 24 * 3600.0
     made(1, "two", begun=0, took=20)
     made(2, "two", begun=0.001, took=29.999)
     made(3, "two", begun=500, took=7, retried_from="job1")
     made(4, "one", begun=600, took=9)
+    made(5, "later", begun=700, took=8)
+    made(6, "later", begun=700 + 2 * day, took=25)
+    made(7, "later", begun=700.001 + 2 * day, took=28)
+    made(8, "key", begun=800, waited=day, took=10)
     seconds = partial(store.jobs.list_brief_seconds, "simulator", "wan2.6-i2v-flash")
-    assert seconds(5, 2) == pytest.approx([30])
-    assert seconds(5, 1) == pytest.approx([9])
+    assert sorted(seconds(5, 2)) == pytest.approx([28.001, 30])
+    assert sorted(seconds(5, 1)) == pytest.approx([8, 9, 10])
     assert (seconds(5, 3), seconds(6, 1)) == ([], [])
 
 

@@ -16,6 +16,8 @@ from wan.domain.jobs import GROUPS, Job, JobFilter, JobPage, JobPlace, JobState
 
 _NEWEST = JOBS.c.created_at.desc(), JOBS.c.id
 
+_CLICK = 1.0  # seconds; the takes of one are written a millisecond apart
+
 _project = sa.func.coalesce(JOBS.c.project, "", type_=sa.Text())
 
 
@@ -212,15 +214,16 @@ class Jobs(Part):
     def list_brief_seconds(
         self, backend: str, model: str, duration: int, takes: int, last: int = 20
     ) -> list[float]:
-        """Return how long the last briefs of so many takes took from the request to the last video,
-        in seconds.
+        """Return how long so many takes of one click took the last times, from the first that left
+        our line to the last video, in seconds.
         """
         made = (
-            sa.select(JOBS.c.brief_id, JOBS.c.created_at, JOBS.c.ended_at)
+            sa.select(JOBS.c.brief_id, JOBS.c.created_at, JOBS.c.started_at, JOBS.c.ended_at)
             .where(
                 JOBS.c.backend == backend,
                 JOBS.c.model == model,
                 JOBS.c.state == JobState.SUCCEEDED.value,
+                JOBS.c.started_at.is_not(None),
                 JOBS.c.retried_from == "",
                 JOBS.c.request["duration"].as_integer() == duration,
             )
@@ -228,13 +231,15 @@ class Jobs(Part):
             .limit(last * takes)
             .subquery()
         )
-        spans = (
-            sa.select(sa.func.max(made.c.ended_at) - sa.func.min(made.c.created_at))
-            .group_by(made.c.brief_id)
-            .having(sa.func.count() == takes)
-        )
         with self._database.reading() as connection:
-            return [float(seconds) for seconds in connection.execute(spans).scalars()]
+            rows = connection.execute(
+                made.select().order_by(made.c.brief_id, made.c.created_at)
+            ).all()
+        return [
+            max(row.ended_at for row in click) - min(row.started_at for row in click)
+            for click in _group_by_click(rows)
+            if len(click) == takes
+        ]
 
     @in_thread
     def list_ids(self) -> set[str]:
@@ -340,3 +345,15 @@ class Jobs(Part):
 
     def _seen(self, owner: str) -> sa.ColumnElement[bool]:
         return seen_by(owner, shared=self._database.shared)
+
+
+def _group_by_click(rows: Sequence[Any]) -> list[list[Any]]:
+    """Return takes in groups of those that were asked for together. rows: by brief, then age."""
+    clicks: list[list[Any]] = []
+    for row in rows:
+        first = clicks[-1][0] if clicks else None
+        if first and row.brief_id == first.brief_id and row.created_at - first.created_at < _CLICK:
+            clicks[-1].append(row)
+        else:
+            clicks.append([row])
+    return clicks
