@@ -19,6 +19,8 @@ window.wanLibrary = (() => {
   let looked = 0; // when the last look was asked for
   let asked = 0; // looks so far
   let newest = 0; // the youngest of them that was answered; an older one may be answered after it
+  let sight = {}; // the page, and the part of the library, that were asked for last
+  let typed = ""; // the job whose name or project is being typed; another may be shown meanwhile
   let offered = ""; // what the work was last seen to show: "progress", or the address of a file
   let focused = { job: "", work: false }; // what had the focus last: a card, or part of the work
 
@@ -35,20 +37,32 @@ window.wanLibrary = (() => {
 
   // What is looked at, behind the other inputs of an event: the browser's token, and the filters.
   function shelved(given, number = "") {
-    const { project, starred } = cards();
+    const { project, starred } = sight;
     return [...given.slice(0, BEFORE), JSON.stringify({ project, starred, number })];
   }
 
-  function look(place = cards()) {
+  // Whether a note stays: each but one that says why a look was refused.
+  const keeping = () => (part("#wan-library-note [data-of-look]") ? "" : "1");
+
+  function look(place = sight) {
     looked = performance.now();
-    const note = part("#wan-library-note [data-of-look]") ? "" : "1"; // another stays
-    fire("grid", "look", { ...place, note, number: `${++asked}` });
+    sight = place;
+    fire("grid", "look", { ...sight, note: keeping(), number: `${++asked}` });
+  }
+
+  // Asks for what is shown once more.
+  function refresh() {
+    if (open !== "job") return look();
+    looked = performance.now();
+    fire("grid", "open", { job: wanted, look: "1", note: keeping() });
   }
 
   // A button asks for another page or shelf: numbered before its component hears of the click.
   const count = ({ target }) => {
     const button = target.closest?.("#wan-library-room [data-event=look]");
-    if (button) button.dataset.number = ++asked;
+    if (!button) return;
+    button.dataset.number = ++asked;
+    sight = { ...button.dataset };
   };
   document.addEventListener("click", count, { capture: true });
 
@@ -96,9 +110,26 @@ window.wanLibrary = (() => {
     const picked = box.querySelector("[data-picked]")?.dataset;
     const all = (ids, video) => (ids ? ids.split(" ").map((id) => [id, video]) : []);
     if (picked) choose([...all(picked.picked, true), ...all(picked.bare, false)], true);
-    if (open || !wanted || !box.querySelector("[data-note]")) return;
-    wanted = ""; // it cannot be shown
-    if (linked()) history.replaceState(null, "", bare());
+    layNote();
+    const { ofOpen: refused } = box.querySelector("[data-of-open]")?.dataset ?? {};
+    if (refused && refused === wanted) stay(refused);
+  }
+
+  // What is said of the job that is shown stands beside its fields, and is read out where it came.
+  function layNote() {
+    const note = part("#wan-library-note [data-note]");
+    const job = part(".wan-job");
+    const here = Boolean(job) && note?.dataset.ofJob === job.dataset.job;
+    note?.parentElement.classList.toggle("wan-sr", here || !note.matches(".wan-bad"));
+    job?.querySelector(".wan-note").replaceChildren(...(here ? [note.cloneNode(true)] : []));
+  }
+
+  // The job that was wanted cannot be shown: what is shown stays, with other neighbours.
+  function stay(refused) {
+    wanted = opener = part(".wan-job")?.dataset.job ?? "";
+    if (wanted) name();
+    else if (linked()) history.replaceState(null, "", bare());
+    if (wanted && wanted !== refused) refresh();
   }
 
   function detailRendered(box) {
@@ -115,10 +146,11 @@ window.wanLibrary = (() => {
     if (open) room().dataset.shows = open;
     else delete room().dataset.shows;
     mark();
-    place = Number(shown?.dataset.place) || place;
+    if (shown) place = Number(shown.dataset.place) || 0;
     // One part shows the next job too, with what was written for the one before.
     for (const field of box.querySelectorAll("[data-label]"))
-      if (field !== document.activeElement) field.value = field.defaultValue;
+      if (field !== document.activeElement || !typed) field.value = field.defaultValue;
+    layNote();
     if (open && !before) enter(box);
     else if (open === "job") rename(box);
     else if (before && !open) leave(before);
@@ -132,8 +164,10 @@ window.wanLibrary = (() => {
   }
 
   // The address names the job that is open, so that it can be kept and given to oneself.
-  const name = () =>
-    linked() === wanted || history.replaceState(history.state, "", `#video=${wanted}`);
+  function name() {
+    if (linked() === wanted && history.state?.wan === "library") return;
+    history.replaceState({ wan: "library" }, "", `#video=${wanted}`);
+  }
 
   function rename(box) {
     name();
@@ -173,7 +207,7 @@ window.wanLibrary = (() => {
   function lookFor(job) {
     const { limit = 1 } = cards();
     sought = job;
-    look({ ...cards(), offset: `${Math.floor((place - 1) / limit) * limit}` });
+    look({ ...sight, until: cards().until, offset: `${Math.floor((place - 1) / limit) * limit}` });
   }
 
   addEventListener("popstate", () => {
@@ -236,6 +270,7 @@ window.wanLibrary = (() => {
   document.addEventListener("focusin", ({ target }) => {
     const job = target.closest(".wan-item")?.dataset.job ?? "";
     focused = { job, work: target.closest("#wan-library-work, .wan-chosen") !== null };
+    typed = "";
   });
 
   document.addEventListener("click", ({ target }) => {
@@ -274,11 +309,13 @@ window.wanLibrary = (() => {
   // A name or a project is kept as soon as somebody is done with it.
   document.addEventListener("change", ({ target }) => {
     const { label, job } = target.dataset;
-    if (label) fire("detail", "annotate", { job, [label]: target.value });
+    if (label) fire("detail", "annotate", { job: typed || job, [label]: target.value });
+    typed = "";
   });
 
   // Out of any project leads a button of its own, not a field that is empty.
   document.addEventListener("input", ({ target }) => {
+    if ("label" in target.dataset) typed ||= target.dataset.job;
     if (!("move" in target.dataset)) return;
     const { dataset } = part(".wan-move [data-event=move]");
     if (target.value.trim()) dataset.project = target.value;
@@ -286,12 +323,18 @@ window.wanLibrary = (() => {
     mark();
   });
 
+  // What was typed last is taken back, or a question, or what is shown.
+  function escape(field) {
+    if ("label" in field.dataset) [field.value, typed] = [field.defaultValue, ""];
+    else if (part(`${open ? ".wan-job" : ".wan-chosen"} .wan-ask:not([hidden])`)) ask(false);
+    else if (open) close();
+  }
+
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || !isShown() || document.querySelector("dialog[open]")) return;
+    if (event.defaultPrevented || event.isComposing) return;
+    if (!isShown() || document.querySelector("dialog[open]")) return;
     const { key, target, ctrlKey, metaKey, altKey, shiftKey } = event;
-    if (key === "Escape" && part(`${open ? ".wan-job" : ".wan-chosen"} .wan-ask:not([hidden])`))
-      ask(false);
-    else if (key === "Escape" && open) close();
+    if (key === "Escape") escape(target);
     else if (open !== "job" || !STEPS[key] || ctrlKey || metaKey || altKey || shiftKey) return;
     else if (!target.closest(KEYS_OF_THEIR_OWN)) part(`[data-step=${STEPS[key]}]`).click();
   });
@@ -299,18 +342,18 @@ window.wanLibrary = (() => {
   setInterval(() => {
     if (!isShown() || performance.now() - looked < LOOK) return;
     if (open ? !part(".wan-job[data-going]") : part('[data-cards][data-going="0"]')) return;
-    looked = performance.now();
-    if (open) show(wanted);
-    else look();
+    refresh();
   }, 500);
 
   return {
     look: () => look(),
+    refresh,
     selected,
     shelved,
     arrive,
     filtered(given) {
       looked = performance.now(); // a look at the page that was shown before would come after it
+      sight = { project: sight.project, starred: sight.starred };
       return shelved(given, `${++asked}`);
     },
   };

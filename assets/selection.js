@@ -55,10 +55,14 @@ window.wanSelection = (() => {
     every.hidden = !all.checked || !("more" in every.dataset);
   }
 
+  // How many can be chosen: more would be too long for an event.
+  const most = () => JSON.parse(part(".wan-chosen")?.dataset.needed ?? "{}").delete?.[1];
+
   // entries: ids, each with whether there is a video. adds: whether those that are chosen already
   // stay so.
   function choose(entries, adds = false) {
-    chosen = new Map(adds ? [...chosen, ...entries] : entries);
+    const all = new Map(adds ? [...chosen, ...entries] : entries);
+    chosen = new Map([...all].slice(0, most()));
     mark();
     fire("bar", "choose");
   }

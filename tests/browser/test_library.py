@@ -4,13 +4,13 @@ import contextlib
 import re
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests import plain_http
 from tests.bench.library import row
@@ -27,6 +27,7 @@ from tests.browser.serving import (
     served,
 )
 from wan.domain.ids import CALLERS, OPERATOR, Owners
+from wan.ui.components.library import CHOSEN
 
 PROMPTS = ["A red kite over the sea.", "一只猫在雨中", "100% wool <b>socks</b>"]
 
@@ -359,7 +360,7 @@ def test_several_are_chosen_downloaded_and_deleted(page: Page, app: App):
         expect(boxes).to_have_count(3)
         page.locator("[data-all]").check()
         expect(bar).to_contain_text("3 selected", use_inner_text=True)
-        expect(page.locator("[data-event=every]")).to_contain_text("Select all 4")
+        expect(page.locator("[data-event=every]")).to_be_hidden()  # there are no others
         page.locator("[data-all]").uncheck()
         expect(bar).to_be_hidden()
         boxes.first.click()
@@ -451,6 +452,9 @@ def test_deleting_asks_first_and_not_while_it_runs(page: Page, app: App):
             }"""
         )
         expect(page.locator(".wan-job .wan-note")).to_contain_text("Cancel it first")
+        timeline = page.locator(".wan-timeline").text_content()
+        expect(page.locator(".wan-timeline")).not_to_have_text(timeline)  # it was looked at again
+        expect(page.locator(".wan-job .wan-note")).to_contain_text("Cancel it first")
     page.locator('.wan-job[data-state="SUCCEEDED"]').wait_for(timeout=60_000)
     source = page.locator(".wan-job video").get_attribute("src")
     page.locator('.wan-job [data-act="ask"]').click()
@@ -503,6 +507,7 @@ def test_a_new_take_shows_its_brief_first_and_takes_are_numbered_named_and_filed
     page.locator("[data-event=open]").first.click()
     page.locator("[data-label=name]").fill("<b>Wide</b>  shot")
     page.locator("[data-label=name]").press("Enter")
+    expect(page.locator("[data-label=name]")).to_have_value("<b>Wide</b> shot")
     expect(page.locator(".wan-job .wan-note")).to_have_text("Saved.")
     page.locator("[data-label=project]").fill("Spring")
     page.locator("[data-event=close]").locator("visible=true").click()
@@ -567,8 +572,11 @@ def test_axe_finds_nothing_grave_and_nothing_is_too_wide(owner: Page):
     assert not grave, "\n".join(grave)
 
 
-def test_a_shared_library_of_two_pages(visit: Visits, tmp_path: Path):
-    """With what the command line made, and nothing of a program that has no token of its own."""
+@pytest.fixture
+def two_pages(visit: Visits, tmp_path: Path) -> Iterator[tuple[Page, App]]:
+    """A shared library with what the command line made, and nothing of a program that has no token
+    of its own.
+    """
     (tmp_path / "output").mkdir()
     with contextlib.closing(Store(f"sqlite:///{tmp_path}/output/wan.sqlite3")) as store:
         somebody = Owners(store.database.seal).of_token("t" * 43)
@@ -577,28 +585,119 @@ def test_a_shared_library_of_two_pages(visit: Visits, tmp_path: Path):
     with served(tmp_path, WAN_SHARED_LIBRARY="true") as app:
         page = visit(app.url)
         library(page)
-        expect(page.locator("#wan-library-shared")).to_contain_text("Shared library")
-        cards, bar = page.locator(".wan-item"), page.locator(".wan-chosen")
-        expect(cards).to_have_count(24)
-        page.locator("[data-all]").check()
-        expect(bar).to_contain_text("24 selected", use_inner_text=True)
-        page.locator("[data-event=every]").click()
-        expect(bar).to_contain_text("26 selected", use_inner_text=True)
-        bar.locator("[data-event=clear]").click()
-        cards.last.locator("[data-event=open]").click()
-        expect(page.locator(".wan-job")).to_contain_text("24 of 26")
-        page.keyboard.press("ArrowRight")
-        expect(page.locator(".wan-job")).to_contain_text("25 of 26")
-        page.keyboard.press("Escape")  # to the cards among which this one is
-        expect(cards).to_have_count(2)
-        expect(cards.first.locator("[data-event=open]")).to_be_focused()
-        page.locator(".wan-pages [data-event=look]").first.click()
-        cards.filter(has_text="Command line").locator("[data-event=open]").click()
-        page.locator('.wan-job [data-act="ask"]').click()
-        page.locator(".wan-job [data-event=delete]").click()
-        expect(page.locator(".wan-pages")).to_contain_text("of 25")
-        assert app.rows("SELECT count(*) FROM jobs") == [(26,)]
-        assert app.rows(f"SELECT * FROM jobs WHERE owner = '{OPERATOR}'") == []  # noqa: S608
+        expect(page.locator(".wan-item")).to_have_count(24)
+        yield page, app
+
+
+def test_a_shared_library_of_two_pages(two_pages: tuple[Page, App]):
+    page, app = two_pages
+    expect(page.locator("#wan-library-shared")).to_contain_text("Shared library")
+    cards, bar, job = (page.locator(one) for one in (".wan-item", ".wan-chosen", ".wan-job"))
+    page.locator("[data-all]").check()
+    expect(bar).to_contain_text("24 selected", use_inner_text=True)
+    page.locator("[data-event=every]").click()
+    expect(bar).to_contain_text("26 selected", use_inner_text=True)
+    most = page.evaluate(
+        """() => {
+            window.wanSelection.use([...Array(CHOSEN + 100).keys()].map(String), "none");
+            return window.wanSelection.chosen().split(" ").length;
+        }""".replace("CHOSEN", str(CHOSEN))
+    )
+    assert most == CHOSEN
+    bar.locator("[data-event=clear]").click()
+    cards.last.locator("[data-event=open]").click()
+    expect(job).to_contain_text("24 of 26")
+    page.keyboard.press("ArrowRight")
+    expect(job).to_contain_text("25 of 26")
+    page.keyboard.press("Escape")  # to the cards among which this one is
+    expect(cards).to_have_count(2)
+    expect(cards.first.locator("[data-event=open]")).to_be_focused()
+    page.locator("#wan-library-search").locator("input, textarea").fill("take 3:")
+    expect(cards).to_have_count(3)  # 3, 13 and 23
+    page.evaluate("job => { location.hash = `#video=${job}`; }", f"seeded{4:015}")
+    expect(job).to_be_visible()
+    with page.expect_request("**/queue/join*") as asked:
+        page.keyboard.press("Escape")
+    assert "offset" not in asked.value.post_data_json["event_data"], "no page has this one"
+    page.locator("#wan-library-search").locator("input, textarea").fill("")
+    expect(cards).to_have_count(24)
+    cards.filter(has_text="Command line").locator("[data-event=open]").click()
+    page.locator('.wan-job [data-act="ask"]').click()
+    page.locator(".wan-job [data-event=delete]").click()
+    expect(page.locator(".wan-pages")).to_contain_text("of 25")
+    assert app.rows("SELECT count(*) FROM jobs") == [(26,)]
+    assert app.rows(f"SELECT * FROM jobs WHERE owner = '{OPERATOR}'") == []  # noqa: S608
+
+
+def hold_first(page: Page) -> list[Route]:
+    """The next event is sent when its route goes on; those after it are sent as they come."""
+    held: list[Route] = []
+    page.route(
+        "**/queue/join*",
+        lambda route: route.continue_() if held else held.append(route),
+    )
+    return held
+
+
+def test_what_is_answered_late_turns_nothing_back(two_pages: tuple[Page, App]):
+    page, app = two_pages
+    cards, job = page.locator(".wan-item"), page.locator(".wan-job")
+    held = hold_first(page)
+    page.evaluate("window.wanLibrary.look()")
+    page.locator(".wan-pages [data-event=look]").last.click()
+    expect(cards).to_have_count(2)
+    with page.expect_request("**/queue/join*"):  # the page that was wanted, once more
+        held[0].continue_()
+    expect(cards).to_have_count(2)
+    page.unroute("**/queue/join*")
+
+    ids = [card.get_attribute("data-job") for card in cards.all()]
+    cards.first.locator("[data-event=open]").click()
+    expect(job).to_have_attribute("data-job", ids[0])
+    page.locator("[data-label=name]").fill("Mine")
+    page.keyboard.press("Escape")  # only what was typed goes
+    expect(page.locator("[data-label=name]")).to_have_value("")
+    page.locator("[data-label=name]").fill("Mine")
+    held = hold_first(page)
+    page.locator("[data-step=next]").click()
+    expect(job).to_have_attribute("data-job", ids[1])
+    page.evaluate(
+        """() => {
+            window.shown = [];
+            const note = () => window.shown.push(document.querySelector(".wan-job").dataset.job);
+            document.addEventListener("wan-change", note);
+        }"""
+    )
+    held[0].continue_()
+    expect(page.locator("#wan-library-note")).to_have_text("Saved.")
+    page.locator("[data-step=previous]").click()
+    expect(page.locator("[data-label=name]")).to_have_value("Mine")
+    shown = page.evaluate("window.shown")
+    assert shown == sorted(shown, key=ids[::-1].index), "the first one only when it was asked for"
+    assert app.rows("SELECT id FROM jobs WHERE name != ''") == [(ids[0],)]
+    page.unroute("**/queue/join*")
+
+
+def test_a_job_that_is_gone_leaves_what_is_shown(two_pages: tuple[Page, App]):
+    page, app = two_pages
+    cards, job = page.locator(".wan-item"), page.locator(".wan-job")
+    note, following = page.locator("#wan-library-note"), page.locator("[data-step=next]")
+    ids = [card.get_attribute("data-job") for card in cards.all()]
+    cards.first.locator("[data-event=open]").click()
+    expect(following).to_have_attribute("data-job", ids[1])
+    app.rows(f"DELETE FROM jobs WHERE id = '{ids[1]}'")  # noqa: S608
+    following.click()
+    expect(note).to_contain_text("No job with this ID")
+    expect(following).to_have_attribute("data-job", ids[2])
+    for _ in range(2):
+        page.evaluate("job => { location.hash = `#video=${job}`; }", ids[1])
+        expect(page).to_have_url(f"{app.url}/#video={ids[0]}")
+    page.locator('.wan-job [data-act="ask"]').click()
+    page.locator(".wan-job [data-event=delete]").click()
+    expect(job).to_have_count(0)
+    expect(cards.first).to_have_attribute("data-job", ids[2])
+    expect(cards.first).to_be_visible()
+    expect(page).to_have_url(f"{app.url}/")
 
 
 def dropped(page: Page, target: str, name: str, content: bytes, kind: str = "video/mp4") -> None:

@@ -745,10 +745,11 @@ def test_the_library_filters_and_counts(store):
         "cancelled": ["job5"],
     }
     one = shelf(store, model="wan2.6-r2v", limit=2)
-    assert ([job.id for job in one.jobs], one.total, one.of_owner, one.live) == (
+    assert ([job.id for job in one.jobs], one.total, one.of_owner, one.live, one.ended) == (
         ["job5", "job3"],
         3,
         6,
+        2,
         2,
     )
     assert [one.id for one in shelf(store, "somebody else").jobs] == ["job9"]

@@ -98,6 +98,21 @@ def test_a_page_says_where_it_is_and_where_the_others_are():
     assert 'data-offset="2016" disabled' in last
 
 
+@pytest.mark.parametrize(
+    ("ended", "shown", "offers", "said"),
+    [
+        (2, [DONE, DONE, job(state=JobState.RUNNING)], False, "Select all 2"),
+        (3, [DONE, DONE, job(state=JobState.RUNNING)], True, "Select all 3"),
+        (1234, [DONE] * 24, True, f"Select the newest {html.CHOSEN}"),
+    ],
+)
+def test_the_button_names_as_many_as_it_chooses(ended, shown, offers, said):
+    page = JobPage(shown, 2000, 2001, 1, ended=ended)
+    button = html.show_page("en", page, 0, 24, None).split('data-event="every"')[1]
+    assert ("data-more" in button.split(">")[0]) is offers
+    assert said in read(button.split("</button>")[0])
+
+
 def test_an_empty_page_says_why():
     assert "No videos yet" in html.show_page("en", JobPage([], 0, 0, 0), 0, 24, None)
     assert "No results" in html.show_page("en", JobPage([], 0, 7, 0), 0, 24, None)

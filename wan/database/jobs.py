@@ -130,7 +130,11 @@ class Jobs(Part):
         if until is not None:
             conditions.append(JOBS.c.created_at <= until)
         page = JOBS.select().where(*conditions).order_by(*_NEWEST).offset(offset).limit(limit)
-        matching = sa.select(sa.func.count()).select_from(JOBS).where(*conditions)
+        matching = (
+            sa.select(sa.func.count(), sa.func.count().filter(~IS_LIVE))
+            .select_from(JOBS)
+            .where(*conditions)
+        )
         of_owner = (
             sa.select(
                 sa.func.count(),
@@ -148,13 +152,15 @@ class Jobs(Part):
         )
         with self._database.reading() as connection:
             everything, live, with_star = connection.execute(of_owner).one()
+            total, ended = connection.execute(matching).one()
             return JobPage(
                 [job_of(row) for row in connection.execute(page)],
-                total=connection.execute(matching).scalar_one(),
+                total=total,
                 of_owner=everything,
                 live=live,
                 projects=list(connection.execute(projects).scalars()),
                 starred=with_star,
+                ended=ended,
             )
 
     @in_thread

@@ -271,6 +271,8 @@ class JobPage:
     """The projects in that library, the one with the newest job first."""
     starred: int = 0
     """Number of jobs in that library with a star."""
+    ended: int = 0
+    """Number of jobs that match the filter and have ended, on all pages."""
 
 
 @dataclass(frozen=True)

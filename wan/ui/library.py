@@ -95,13 +95,11 @@ class Library:
         self._events.connect(
             self.detail.annotate,
             self.annotate,
-            self._asked,
-            [self.detail, self._note],
-            refuse=self._refuse,
+            outputs=self._note,
+            refuse=self._refuse_note,
             values=html.Labels,
-            js=_SHELVED,
             trigger_mode="multiple",
-        )
+        ).then(None, js="() => window.wanLibrary.refresh()")
         self._events.connect(
             self._grid.annotate,
             self.star,
@@ -110,7 +108,7 @@ class Library:
             values=html.Labels,
             trigger_mode="multiple",
         ).then(None, js="() => window.wanLibrary.look()")
-        self.detail.close(None, None, self.detail, js="() => ''")
+        self.detail.close(None, None, [self.detail, self._note], js="() => ['', '']")
         forms = [self._tabs, *reuse_settings.list_outputs(self._runs)]
         views = [part for run in self._runs.values() for part in (run.view, run.job)]
         stages = [self._tabs, *views]
@@ -129,7 +127,7 @@ class Library:
             self._asked,
             [self.detail, self._note],
             refuse=self._refuse,
-            values=OfJob,
+            values=html.Opening,
             js=_SHELVED,
             trigger_mode="multiple",
         )
@@ -160,30 +158,28 @@ class Library:
         others: Sequence[Any],
     ) -> None:
         """Connect a button of the job that is shown. act: gives what the detail shows, then the
-        other components. Where it is refused, these stay as they are, and the job says why.
+        other components. Where it is refused, all stay as they are, and the job says why.
         """
         unchanged = [gr.skip()] * len(others)
 
-        async def answer(caller: Caller, event: OfJob, *asked: str | None) -> list[Any]:
+        async def answer(caller: Caller, event: OfJob) -> list[Any]:
             try:
                 shown, *changed = await act(caller, event.job)
             except WanError as error:
-                shown = await self._show(caller, event.job, asked, error.message)
-                return [shown, self._no_note, *unchanged]
+                why = html.show_note(self._language, error.message, of_job=event.job)
+                return [gr.skip(), why, *unchanged]
             return [shown, self._no_note, *changed]
 
-        def refuse(caller: Caller, error: Exception, *_asked: object) -> list[Any]:
+        def refuse(caller: Caller, error: Exception) -> list[Any]:
             return [*self._refuse(caller, error), *unchanged]
 
         answer.__name__ = act.__name__
         self._events.connect(
             event,
             answer,
-            self._asked,
-            [self.detail, self._note, *others],
+            outputs=[self.detail, self._note, *others],
             refuse=refuse,
             values=OfJob,
-            js=_SHELVED,
             trigger_mode="multiple",
         )
 
@@ -222,20 +218,19 @@ class Library:
         )
         return [shown, gr.skip() if place.note else self._no_note]
 
-    async def open(self, caller: Caller, event: OfJob, *asked: str | None) -> list[Any]:
-        """Show one job. asked: as for `list_jobs`."""
-        return [await self._show(caller, event.job, asked), self._no_note]
+    async def open(self, caller: Caller, event: html.Opening, *asked: str | None) -> list[Any]:
+        """Show one job. asked: as for `list_jobs`. Where it is refused, what is shown stays."""
+        try:
+            shown = await self._show(caller, event.job, asked)
+        except Exception as error:  # noqa: BLE001 - the script has to know of which job
+            why, looked = explain(error, not_ready="library_not_ready"), bool(event.look)
+            of_open = "" if looked else event.job
+            note = html.show_note(self._language, why, of_look=looked, of_open=of_open)
+            return [gr.skip(), note]
+        return [shown, gr.skip() if event.note else self._no_note]
 
-    async def _show(
-        self,
-        caller: Caller,
-        job_id: str,
-        asked: Sequence[str | None],
-        note: Message | None = None,
-        *,
-        kept: bool = False,
-    ) -> str:
-        """Return a job, between those before and after it. kept: see `show_job`."""
+    async def _show(self, caller: Caller, job_id: str, asked: Sequence[str | None]) -> str:
+        """Return a job, between those before and after it."""
         event = await self._studio.watching.snapshot(job_id, owner=caller.owner)
         place = await self._studio.library.find_place(
             event.job, owner=caller.owner, **read_asked(asked)
@@ -243,9 +238,7 @@ class Library:
         return html.show_job(
             self._language,
             event,
-            note,
             place,
-            kept=kept,
             thumbnail=self._studio.thumbnails.name,
             there=await self._studio.films.find_takes(event.job),
         )
@@ -257,15 +250,17 @@ class Library:
         )
         return html.show_picked(self._language, found, time.time())
 
-    async def annotate(self, caller: Caller, event: html.Labels, *asked: str | None) -> list[Any]:
-        """Name a job, star it, or move it to a project."""
+    async def annotate(self, caller: Caller, event: html.Labels) -> str:
+        """Name a job, star it, or move it to a project. Another may be shown by now: the script
+        asks for that.
+        """
         owner, note = caller.owner, Message.of("library_kept")
         try:
             await self._studio.library.label([event.job], owner=owner, **event.changes)
         except WanError as error:
             note = error.message
-        kept = note.key == "library_kept"
-        return [await self._show(caller, event.job, asked, note, kept=kept), self._no_note]
+        good = note.key == "library_kept"
+        return html.show_note(self._language, note, of_job=event.job, good=good)
 
     async def star(self, caller: Caller, event: html.Labels) -> str:
         """Star a job among the cards, or take its star away."""

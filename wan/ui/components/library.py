@@ -3,6 +3,7 @@ that goes on. The functions give their values as HTML.
 """
 
 import json
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
+from pydantic import Field
 
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import (
@@ -76,6 +78,15 @@ class Labels(OfJob):
         return {"name": self.name, "starred": starred, "project": self.project}
 
 
+class Opening(OfJob):
+    """That a job is opened."""
+
+    look: str = Field(default="", max_length=1)
+    """Whether it is shown and only looked at again: "1" or ""."""
+    note: str = Field(default="", max_length=1)
+    """Whether the note stays: "1" or ""."""
+
+
 class LibraryGrid(Component):
     """A page of cards, and the way to the others. A script may open a job too."""
 
@@ -137,6 +148,7 @@ def show_page(
         project=project,
         starred=starred,
         number=number,
+        most=CHOSEN,
         projects=page.projects
         if not project or project in page.projects
         else [*page.projects, project],
@@ -154,13 +166,26 @@ def show_note(
     *,
     beside: str = "",
     of_look: bool = False,
+    of_open: str = "",
+    of_job: str = "",
+    good: bool = False,
 ) -> Markup:
     """A message, or none. gone: ids of chosen jobs that are not there any more, for the script to
     forget. beside: "work" for one that stands beside the chosen takes. of_look: whether it says why
-    a look was refused.
+    a look was refused. of_open: the job that could not be opened. of_job: the job beside whose
+    fields it stands. good: whether all is well.
     """
     return render(
-        "library_note.html", language, what=what, gone=gone, beside=beside, of_look=of_look
+        "library_note.html",
+        language,
+        what=what,
+        gone=gone,
+        beside=beside,
+        of_look=of_look,
+        of_open=of_open,
+        at=time.time(),  # the script hears of the same refusal a second time too
+        of_job=of_job,
+        good=good,
     )
 
 
@@ -261,17 +286,14 @@ def show_board(language: Language, board: Markup, gone: Sequence[str] = ()) -> M
 def show_job(
     language: Language,
     event: JobEvent,
-    note: Message | None = None,
     place: JobPlace | None = None,
     *,
-    kept: bool = False,
     thumbnail: Callable[[str, int], str] = lambda _job_id, _number: "",
     there: Collection[str] = (),
 ) -> Markup:
-    """One job with all that is known of it. note: what came of a button. place: where it stands
-    among the cards. kept: whether the note is good. thumbnail: gives the name of that of a
-    reference, by the job and its number. there: ids of those takes of a film that are in the
-    library.
+    """One job with all that is known of it. place: where it stands among the cards. thumbnail:
+    gives the name of that of a reference, by the job and its number. there: ids of those takes of
+    a film that are in the library.
     """
     job = event.job
     steps = durations(event)
@@ -282,8 +304,6 @@ def show_job(
         place=place or JobPlace(),
         has_video=job.state is JobState.SUCCEEDED,
         say=job.said or event.message,
-        note=note,
-        kept=kept,
         NAME_LIMIT=NAME_LIMIT,
         PROJECT_LIMIT=PROJECT_LIMIT,
         tone=_TONES.get(job.state, ""),
