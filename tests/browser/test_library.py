@@ -27,7 +27,7 @@ from tests.browser.serving import (
     served,
 )
 from wan.domain.ids import CALLERS, OPERATOR, Owners
-from wan.ui.components.library import CHOSEN
+from wan.domain.jobs import CHOSEN_LIMIT
 
 PROMPTS = ["A red kite over the sea.", "一只猫在雨中", "100% wool <b>socks</b>"]
 
@@ -601,9 +601,9 @@ def test_a_shared_library_of_two_pages(two_pages: tuple[Page, App]):
         """() => {
             window.wanSelection.use([...Array(CHOSEN + 100).keys()].map(String), "none");
             return window.wanSelection.chosen().split(" ").length;
-        }""".replace("CHOSEN", str(CHOSEN))
+        }""".replace("CHOSEN", str(CHOSEN_LIMIT))
     )
-    assert most == CHOSEN
+    assert most == CHOSEN_LIMIT
     bar.locator("[data-event=clear]").click()
     cards.last.locator("[data-event=open]").click()
     expect(job).to_contain_text("24 of 26")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ui.test_cards import read
-from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
+from wan.domain.jobs import CHOSEN_LIMIT, Job, JobEvent, JobPage, JobState, Reference, Spent
 from wan.domain.messages import Message
 from wan.ui import library, reuse_settings
 from wan.ui.components import library as html
@@ -103,7 +103,7 @@ def test_a_page_says_where_it_is_and_where_the_others_are():
     [
         (2, [DONE, DONE, job(state=JobState.RUNNING)], False, "Select all 2"),
         (3, [DONE, DONE, job(state=JobState.RUNNING)], True, "Select all 3"),
-        (1234, [DONE] * 24, True, f"Select the newest {html.CHOSEN}"),
+        (1234, [DONE] * 24, True, f"Select the newest {CHOSEN_LIMIT}"),
     ],
 )
 def test_the_button_names_as_many_as_it_chooses(ended, shown, offers, said):

@@ -148,7 +148,7 @@ def show_page(
         project=project,
         starred=starred,
         number=number,
-        most=CHOSEN,
+        most=CHOSEN_LIMIT,
         projects=page.projects
         if not project or project in page.projects
         else [*page.projects, project],
