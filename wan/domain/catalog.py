@@ -47,30 +47,21 @@ VIDEO_SIDES = (16, 4096)  # px; ours: a frame has to fit into the sandbox's memo
 VIDEO_FPS_SURE = 16
 VIDEO_FPS = 240  # frames per second; ours: slow motion of phones, whose mean may be a bit higher
 
-SIZES: dict[str, Tier] = {  # S3; `W*H` in px
-    "1280*720": "720P",
-    "720*1280": "720P",
-    "960*960": "720P",
-    "1088*832": "720P",
-    "832*1088": "720P",
-    "1920*1080": "1080P",
-    "1080*1920": "1080P",
-    "1440*1440": "1080P",
-    "1632*1248": "1080P",
-    "1248*1632": "1080P",
-}
-TIERS: tuple[Tier, ...] = ("720P", "1080P")
-TIER_PIXELS = {"720P": 1280 * 720, "1080P": 1920 * 1080}  # pixels in a frame of a tier (S1)
-DEFAULT_SIZE = "1280*720"
+TIER_PIXELS: dict[Tier, int] = {"720P": 1280 * 720, "1080P": 1920 * 1080}  # of a frame (S1)
+TIERS = tuple(TIER_PIXELS)
 ORIGINAL = "original"  # the shape of a picture that keeps its own
-SHAPES: dict[str, dict[Tier, str]] = {  # sizes by the shape that people know them by, and tier
+SHAPES: dict[str, dict[Tier, str]] = {  # sizes by the shape that people know them by, and tier (S3)
     "16:9": {"720P": "1280*720", "1080P": "1920*1080"},
     "9:16": {"720P": "720*1280", "1080P": "1080*1920"},
     "1:1": {"720P": "960*960", "1080P": "1440*1440"},
     "4:3": {"720P": "1088*832", "1080P": "1632*1248"},
     "3:4": {"720P": "832*1088", "1080P": "1248*1632"},
-    ORIGINAL: {"720P": "720P", "1080P": "1080P"},
+    ORIGINAL: {tier: tier for tier in TIERS},
 }
+SIZES: dict[str, Tier] = {  # `W*H` in px
+    sizes[tier]: tier for tier in TIERS for shape, sizes in SHAPES.items() if shape != ORIGINAL
+}
+DEFAULT_SIZE = "1280*720"
 
 # Billed seconds of each reference video at most, by the number of references with pictures (S10).
 INPUT_CAPS = {

@@ -127,7 +127,7 @@ FIELDS = (  # in the order of the page
         "shape.",
         only="image",
         default="1280*720",
-        choices=_SIZES | dict.fromkeys(catalog.TIER_PIXELS, ""),
+        choices=_SIZES | dict.fromkeys(catalog.TIERS, ""),
         refusal="size_unknown",
         folded=False,
     ),

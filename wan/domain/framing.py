@@ -4,7 +4,7 @@ what.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, Strict, field_validator
 
@@ -37,7 +37,7 @@ Position = Annotated[float, Strict(), Field(ge=0, le=1), AfterValidator(_round)]
 class Framing(BaseModel):
     """The fields of a request that say how its picture is framed."""
 
-    fit: Literal["crop", "pad"] = "crop"
+    fit: catalog.Fit = "crop"
     """How the picture is brought to the shape of `size`."""
     crop_x: Position = Crop().x
     crop_y: Position = Crop().y
@@ -81,7 +81,7 @@ class Framing(BaseModel):
 
         linked: whether the picture is at an address, where the service fetches it as it is.
         """
-        kept = size in catalog.TIER_PIXELS
+        kept = size in catalog.TIERS
         for field, needs in _NEEDS.items():
             if getattr(self, field) == type(self).model_fields[field].default:
                 continue

@@ -43,7 +43,7 @@ Media = bytes | Path | str
 
 ReferenceKind = Literal["video", "image"]
 
-OWN_SHAPE = tuple(catalog.TIER_PIXELS)  # "sizes" that keep the picture's own shape
+OWN_SHAPE = catalog.TIERS  # "sizes" that keep the picture's own shape
 
 _PICTURE_ENDINGS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".heic", ".heif", ".hif", ".avif"}
