@@ -64,7 +64,7 @@ def test_a_picture_by_its_path(samples):
     assert 0 <= made.seed < 2**31
     assert made.task_id and made.request_id and made.state == "SUCCEEDED"  # noqa: PT018
     assert Path(made.evidence).parent.name == "ai-video-wan-video"
-    assert any("motion strength" in said for said in made.adjustments)
+    assert any("Motion strength" in said for said in made.adjustments)
     again = video.generate(
         IMAGE | {"reference_image": samples / "astronaut.png", "motion_strength": 0.5}
     )
