@@ -17,9 +17,11 @@ import av
 import httpx
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from PIL import Image
 
 from tests import plain_http
+from tests.blocking import Store
 from tests.database.test_store import job as kept_job
 from tests.patience import PATIENCE
 from tests.pictures import clip, picture
@@ -542,6 +544,52 @@ async def test_what_is_deleted_is_gone_with_its_files_and_made_anew_when_asked_f
     assert again.task_id != done.task_id
 
 
+async def test_what_many_jobs_were_made_from_goes_at_the_end_for_all_at_once(studio):
+    pictures = [picture((640, 490 + 2 * number)) for number in range(4)]
+    jobs = []
+    for made_of in (*pictures, pictures[3]):
+        request = image(reference_image=made_of)
+        jobs.append(await studio.submission.submit(request, owner=OWNER, new_take=True))
+        await studio.submission.cancel(jobs[-1].id, owner=OWNER)
+    jobs = [await finished(studio, job) for job in jobs]
+    keys = [job.references[0].key for job in jobs[:4]]
+    asked: list[str] = []
+    sa.event.listen(
+        Store(studio.stores.database).engine,
+        "before_cursor_execute",
+        lambda _c, _u, statement, *_: asked.append(statement),
+    )
+
+    async def there():
+        return [await studio.stores.storage.has(key) for key in keys]
+
+    async with studio.library.deleting(owner=OWNER) as delete:
+        for job in (jobs[0], jobs[1], jobs[3]):
+            await delete(job.id)
+        assert await there() == [True] * 4
+    assert await there() == [False, False, True, True], "another job has the last"
+    of_jobs = [one for one in asked if one.startswith('SELECT jobs."references" \nFROM jobs')]
+    assert [one.count("WHERE") for one in of_jobs] == [1, 0]
+
+
+async def test_a_deletion_that_is_stopped_comes_to_its_end_first(studio, monkeypatch):
+    job = await studio.submission.submit(image(reference_image=picture((640, 500))), owner=OWNER)
+    await studio.submission.cancel(job.id, owner=OWNER)
+    job, remove = await finished(studio, job), studio.stores.evidence.remove
+
+    async def stop_and_remove(which):
+        deleting.cancel()
+        await asyncio.sleep(0)
+        await remove(which)
+
+    monkeypatch.setattr(studio.stores.evidence, "remove", stop_and_remove)
+    deleting = asyncio.create_task(studio.library.delete(job.id, owner=OWNER))
+    with pytest.raises(asyncio.CancelledError):
+        await deleting
+    assert (await studio.library.list_jobs(owner=OWNER)).of_owner == 0
+    assert not await studio.stores.storage.has(job.references[0].key)
+
+
 async def test_a_deletion_that_fails_may_be_asked_for_again(studio, monkeypatch):
     done = await finished(studio, await studio.submission.submit(image(), owner=OWNER))
 
@@ -562,7 +610,7 @@ async def test_what_is_on_its_way_is_not_deleted(studio):
         await studio.library.delete(job.id, owner=OWNER)
     async for event in studio.watching.follow(job.id, owner=OWNER):
         if event.job.state is JobState.RUNNING:
-            with pytest.raises(WanError, match="will be billed"):
+            with pytest.raises(WanError, match="is billed if it succeeds"):
                 await studio.library.delete(job.id, owner=OWNER)
     assert (await studio.library.get(job.id, owner=OWNER)).state is JobState.SUCCEEDED
 

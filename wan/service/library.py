@@ -1,9 +1,11 @@
 """The library: the jobs of an owner, and their files."""
 
+import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -265,8 +267,36 @@ class EditableLibrary(Library):
         """Delete a job that has ended, and its files. Raises JobNotFound; WanError while it is on
         its way; StorageUnavailable, and then it may be asked again.
 
-        Its files go first: were it the row, nobody could ask again for what failed. Whoever is
-        being sent one of them gets it to its end.
+        Whoever is being sent one of its files gets it to its end.
+        """
+        async with self.deleting(owner=owner) as delete:
+            await delete(job_id)
+
+    @contextlib.asynccontextmanager
+    async def deleting(self, *, owner: str) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
+        """Inside the block, delete one job after the other, as `delete` does, by what this gives.
+        What they were made from goes at the end of the block, for all at once.
+
+        A deletion that somebody stops is brought to its end first: a video goes before its row.
+        """
+        began, gone = time.time(), list[Job]()
+
+        async def delete(job_id: str) -> None:
+            deleting = asyncio.ensure_future(self._delete(job_id, owner, gone))
+            try:
+                await asyncio.shield(deleting)
+            finally:
+                await asyncio.wait([deleting])
+
+        try:
+            yield delete
+        finally:
+            await self._drop(gone, began)
+
+    async def _delete(self, job_id: str, owner: str, gone: list[Job]) -> None:
+        """Delete a job and its videos, and put it among those that are gone.
+
+        Its files go first: were it the row, nobody could ask again for what failed.
         """
         job = await self.get(job_id, owner=owner)
         if job.live:
@@ -286,12 +316,18 @@ class EditableLibrary(Library):
         ):  # also what a run left that did not come to its end
             await self._storage.remove(key)
         await self._jobs.delete(job, self._clock())
+        gone.append(job)
         self._changes.notify()
+
+    async def _drop(self, gone: Sequence[Job], began: float) -> None:
+        """Delete what jobs were made from that are gone; began: see `References.drop`."""
         try:
-            await self._references.drop(job)
+            if gone:
+                await self._references.drop(gone, began)
         except StorageUnavailable:
             log.warning(
-                "what job %s was made from is not gone yet; it goes with the next cleanup", job.id
+                "what jobs were made from is not gone yet; it goes with the next cleanup (%s)",
+                ", ".join(job.id for job in gone),
             )
 
     async def label(

@@ -5,8 +5,8 @@ that has them.
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -73,32 +73,29 @@ class References:
             source, copy, replace(measured, key=key), owner
         )
 
-    async def drop(self, job: Job) -> None:
-        """Delete what a deleted job was made from, unless another has it too, and all that was made
-        of it for the page.
+    async def drop(self, jobs: Sequence[Job], began: float) -> None:
+        """Delete what deleted jobs were made from, unless another has it too, and all that was made
+        of them for the page. Asks for the references of every job, once for all of these.
 
-        Raises StorageUnavailable; what is left then goes with the next cleanup.
+        began: when the first of these was about to be deleted, in seconds since 1970: what another
+        process has put anew since then has a job of its own soon. Raises StorageUnavailable; what
+        is left then goes with the next cleanup.
         """
-        began, keys = (
-            time.time(),
-            {key for one in job.references for key in (one.key, one.sent_key) if key},
-        )
-        mine, held = (
-            await self.jobs.list_used_references(job.owner),
-            self._used_keys(),
-        )
-        await asyncio.to_thread(
-            self.uploads.forget, {job.id, *(_tag(job.owner, key) for key in keys - mine - held)}
-        )
+        of_owner: dict[str, set[str]] = defaultdict(set)
+        for job in jobs:
+            keys = {key for one in job.references for key in (one.key, one.sent_key) if key}
+            of_owner[job.owner] |= keys
+        made_of = {job.id for job in jobs}
+        for owner, keys in of_owner.items():
+            mine = await self.jobs.list_used_references(owner)
+            made_of |= {_tag(owner, key) for key in keys - mine - self._used_keys()}
+        await asyncio.to_thread(self.uploads.forget, made_of)
         async with self._going:
-            held = (
-                self._used_keys()
-            )  # before the rows are asked for: who lets go in between has a row by then
+            # Before the rows are asked for: who lets go in between has a row by then.
+            held = self._used_keys()
             theirs = await self.jobs.list_used_references()
-            for key in keys - theirs - held:
-                await self.storage.remove(
-                    key, began
-                )  # what another process has put anew since then has a job of its own soon
+            for key in set().union(*of_owner.values()) - theirs - held:
+                await self.storage.remove(key, began)
 
     async def _replace_upload(
         self, upload: Upload, copy: bytes | Path, original: Original, owner: str

@@ -1,6 +1,5 @@
 """What the library does with all that is chosen, whatever it is: download the videos, delete."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
@@ -81,18 +80,18 @@ class Selection:
         gone: list[str] = []
 
         async def delete(progress: Callable[[float], None]) -> int:
-            for number, job_id in enumerate(wanted):
-                progress(number / len(wanted))
-                try:
-                    # Whole also where somebody stops it: a video goes before its row does.
-                    await asyncio.shield(self._studio.library.delete(job_id, owner=owner))
-                except StorageUnavailable:
-                    raise
-                except JobNotFound:
-                    pass
-                except WanError:
-                    continue
-                gone.append(job_id)
+            async with self._studio.library.deleting(owner=owner) as delete_one:
+                for number, job_id in enumerate(wanted):
+                    progress(number / len(wanted))
+                    try:
+                        await delete_one(job_id)
+                    except StorageUnavailable:
+                        raise
+                    except JobNotFound:
+                        pass
+                    except WanError:
+                        continue
+                    gone.append(job_id)
             return len(wanted) - len(gone)
 
         def show_share(done: float) -> str:
