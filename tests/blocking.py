@@ -8,8 +8,10 @@ import sqlalchemy as sa
 
 from wan.database.accounts import Accounts
 from wan.database.discussion import Discussion
+from wan.database.durations import Durations
 from wan.database.engine import Database, Part
 from wan.database.jobs import Jobs
+from wan.database.listing import Listing
 from wan.database.queue import Queue
 from wan.database.reviews import Reviews
 from wan.database.spending import Spending
@@ -32,6 +34,8 @@ class Store:
     def __init__(self, database: str | Database, **named: str) -> None:
         self.database = Database(database, **named) if isinstance(database, str) else database
         self.queue, self.jobs = Blocking(Queue(self.database)), Blocking(Jobs(self.database))
+        self.listing = Blocking(Listing(self.database))
+        self.durations = Blocking(Durations(self.database))
         self.accounts = Blocking(Accounts(self.database))
         self.reviews = Blocking(Reviews(self.database))
         self.spending = Blocking(Spending(self.database))

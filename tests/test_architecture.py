@@ -1,5 +1,7 @@
 """The rooms of the package: who may know whom, and which library is used in which room only."""
 
+import ast
+
 import pytest
 
 from tests.imports import circles, graph, modules, room
@@ -85,6 +87,22 @@ def test_no_level_has_more_than_twelve_rooms():
         if part and not part.startswith("__"):
             rooms.setdefault(parent, set()).add(part)
     assert len(rooms["wan"]) <= 12
+
+
+def test_no_class_has_more_than_fifteen_public_methods():
+    many = [
+        f"{name}.{node.name}"
+        for name, path in modules().items()
+        if room(name) != "wan.simulator"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and len(_public_methods(node)) > 15
+    ]
+    assert many == []
+
+
+def _public_methods(node: ast.ClassDef) -> list[str]:
+    methods = [one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [one.name for one in methods if not one.name.startswith("_")]
 
 
 @pytest.mark.parametrize("field", ["shot_type", "watermark", "prompt_extend"])

@@ -58,7 +58,7 @@ def test_each_owner_of_an_old_database_sees_their_jobs_and_links(migrated):
         for job_id, media_token in KNOWN["jobs"][who]:
             assert migrated.jobs.get(job_id, owner).id == job_id
             assert migrated.jobs.get_by_media_token(media_token).id == job_id
-        shown = migrated.jobs.list_page(owner, JobFilter(), until=None, offset=0, limit=9)
+        shown = migrated.listing.list_page(owner, JobFilter(), until=None, offset=0, limit=9)
         assert {one.id for one in shown.jobs} == {job_id for job_id, _ in KNOWN["jobs"][who]}
         for brief_id in {one.brief_id for one in shown.jobs}:
             takes = migrated.jobs.list_brief(owner, brief_id)

@@ -464,7 +464,7 @@ def test_past_runs(store):
             request={"duration": 10},
         )
     )
-    assert sorted(store.jobs.list_run_seconds("simulator", "wan2.6-i2v-flash", 5)) == [4, 6, 8]
+    assert sorted(store.durations.list_run_seconds("simulator", "wan2.6-i2v-flash", 5)) == [4, 6, 8]
 
 
 def test_how_long_takes_took_together(store):
@@ -484,7 +484,7 @@ def test_how_long_takes_took_together(store):
     made(6, "later", begun=700 + 2 * day, took=25)
     made(7, "later", begun=700.001 + 2 * day, took=28)
     made(8, "key", begun=800, waited=day, took=10)
-    seconds = partial(store.jobs.list_brief_seconds, "simulator", "wan2.6-i2v-flash")
+    seconds = partial(store.durations.list_brief_seconds, "simulator", "wan2.6-i2v-flash")
     assert sorted(seconds(5, 2)) == pytest.approx([28.001, 30])
     assert sorted(seconds(5, 1)) == pytest.approx([8, 9, 10])
     assert (seconds(5, 3), seconds(6, 1)) == ([], [])
@@ -671,7 +671,7 @@ def prompted(store, number, prompt, **changes):
 
 def shelf(store, owner="somebody", *, until=None, offset=0, limit=24, **asked):
     wanted = JobFilter(**asked)
-    return store.jobs.list_page(owner, wanted, until=until, offset=offset, limit=limit)
+    return store.listing.list_page(owner, wanted, until=until, offset=offset, limit=limit)
 
 
 def found(store, search):
@@ -836,11 +836,11 @@ def test_each_job_has_its_place_among_those_that_match(store):
     for number, job_id in enumerate(cats):
         around = ["", *cats, ""][number : number + 3]
         one = store.jobs.get(job_id, "somebody")
-        assert store.jobs.find_place("somebody", wanted, one) == JobPlace(
+        assert store.listing.find_place("somebody", wanted, one) == JobPlace(
             around[0], around[2], number + 1, 6
         )
     dog = store.jobs.get("job3", "somebody")
-    place = store.jobs.find_place("somebody", wanted, dog)
+    place = store.listing.find_place("somebody", wanted, dog)
     assert (place.place, place.total) == (0, 6)
     assert {place.previous, place.next} <= set(cats)
 
@@ -852,8 +852,8 @@ def test_only_what_has_ended_can_be_chosen_at_once(store):
     prompted(store, 3, "a dog", state=JobState.FAILED)
     prompted(store, 4, "a cat", state=JobState.FAILED, owner="somebody else")
     wanted = JobFilter(words=("cat",))
-    assert store.jobs.list_ended("somebody", wanted, 9) == [("job1", False), ("job0", True)]
-    assert store.jobs.list_ended("somebody", wanted, 1) == [("job1", False)]
+    assert store.listing.list_ended("somebody", wanted, 9) == [("job1", False), ("job0", True)]
+    assert store.listing.list_ended("somebody", wanted, 1) == [("job1", False)]
 
 
 def test_the_library_filters_by_what_was_said_last(store):

@@ -1,4 +1,4 @@
-"""The rows of jobs: found, listed, deleted."""
+"""The rows of jobs: found, labelled, deleted."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,17 +8,10 @@ import sqlalchemy as sa
 from wan.database.engine import Part, in_thread
 from wan.database.owners import seen_by
 from wan.database.rows import job_of
-from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, PROMPT_FOLDED
+from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS
 from wan.database.spending import keep_costs
-from wan.database.verdicts import select_commented, select_judged
 from wan.domain import ids
-from wan.domain.jobs import GROUPS, Job, JobFilter, JobPage, JobPlace, JobState
-
-_NEWEST = JOBS.c.created_at.desc(), JOBS.c.id
-
-_CLICK = 1.0  # seconds; the takes of one are written a millisecond apart
-
-_project = sa.func.coalesce(JOBS.c.project, "", type_=sa.Text())
+from wan.domain.jobs import Job, JobState
 
 
 class Jobs(Part):
@@ -122,132 +115,6 @@ class Jobs(Part):
         return None if found is None else job_of(found)
 
     @in_thread
-    def list_page(
-        self, owner: str, wanted: JobFilter, *, until: float | None, offset: int, limit: int
-    ) -> JobPage:
-        """Return one page of an owner's jobs, as `Library.list_jobs` gives it."""
-        conditions = self._matching(owner, wanted)
-        if until is not None:
-            conditions.append(JOBS.c.created_at <= until)
-        page = JOBS.select().where(*conditions).order_by(*_NEWEST).offset(offset).limit(limit)
-        matching = (
-            sa.select(sa.func.count(), sa.func.count().filter(~IS_LIVE))
-            .select_from(JOBS)
-            .where(*conditions)
-        )
-        of_owner = (
-            sa.select(
-                sa.func.count(),
-                sa.func.count().filter(IS_LIVE),
-                sa.func.count().filter(JOBS.c.starred),
-            )
-            .select_from(JOBS)
-            .where(self._seen(owner))
-        )
-        projects = (
-            sa.select(JOBS.c.project)
-            .where(self._seen(owner), _project != "")
-            .group_by(JOBS.c.project)
-            .order_by(sa.func.max(JOBS.c.created_at).desc(), JOBS.c.project)
-        )
-        with self._database.reading() as connection:
-            everything, live, with_star = connection.execute(of_owner).one()
-            total, ended = connection.execute(matching).one()
-            return JobPage(
-                [job_of(row) for row in connection.execute(page)],
-                total=total,
-                of_owner=everything,
-                live=live,
-                projects=list(connection.execute(projects).scalars()),
-                starred=with_star,
-                ended=ended,
-            )
-
-    @in_thread
-    def find_place(self, owner: str, wanted: JobFilter, job: Job) -> JobPlace:
-        """Return where a job stands among those of an owner that match a filter."""
-        matching = self._matching(owner, wanted)
-        same, earlier = JOBS.c.created_at == job.created_at, JOBS.c.created_at < job.created_at
-        before = (JOBS.c.created_at > job.created_at) | (same & (JOBS.c.id < job.id))
-        after = earlier | (same & (JOBS.c.id > job.id))
-        ids = sa.select(JOBS.c.id).limit(1)
-        previous = ids.where(*matching, before).order_by(JOBS.c.created_at, JOBS.c.id.desc())
-        following = ids.where(*matching, after).order_by(*_NEWEST)
-        count = sa.func.count
-        counts = sa.select(count(), count().filter(before), count().filter(JOBS.c.id == job.id))
-        with self._database.reading() as connection:
-            total, place, there = connection.execute(counts.where(*matching)).one()
-            return JobPlace(
-                connection.execute(previous).scalar() or "",
-                connection.execute(following).scalar() or "",
-                place + 1 if there else 0,
-                total,
-            )
-
-    @in_thread
-    def list_ended(self, owner: str, wanted: JobFilter, limit: int) -> list[tuple[str, bool]]:
-        """Return the jobs of an owner that match a filter and have ended, newest first: each its id
-        and whether it has a video.
-        """
-        columns = sa.select(JOBS.c.id, JOBS.c.video_key != "")
-        ended = (
-            columns.where(*self._matching(owner, wanted), ~IS_LIVE).order_by(*_NEWEST).limit(limit)
-        )
-        with self._database.reading() as connection:
-            return [(job_id, bool(video)) for job_id, video in connection.execute(ended)]
-
-    @in_thread
-    def list_run_seconds(
-        self, backend: str, model: str, duration: int, last: int = 20
-    ) -> list[float]:
-        """Return how long the last runs of this kind were RUNNING, in seconds."""
-        spans = (
-            sa.select(JOBS.c.fetching_at - JOBS.c.running_at)
-            .where(
-                JOBS.c.backend == backend,
-                JOBS.c.model == model,
-                JOBS.c.state == JobState.SUCCEEDED.value,
-                JOBS.c.running_at.is_not(None),
-                JOBS.c.request["duration"].as_integer() == duration,
-            )
-            .order_by(JOBS.c.ended_at.desc())
-            .limit(last)
-        )
-        with self._database.reading() as connection:
-            return [float(seconds) for seconds in connection.execute(spans).scalars()]
-
-    @in_thread
-    def list_brief_seconds(
-        self, backend: str, model: str, duration: int, takes: int, last: int = 20
-    ) -> list[float]:
-        """Return how long so many takes of one click took the last times, from the first that left
-        our line to the last video, in seconds.
-        """
-        made = (
-            sa.select(JOBS.c.brief_id, JOBS.c.created_at, JOBS.c.started_at, JOBS.c.ended_at)
-            .where(
-                JOBS.c.backend == backend,
-                JOBS.c.model == model,
-                JOBS.c.state == JobState.SUCCEEDED.value,
-                JOBS.c.started_at.is_not(None),
-                JOBS.c.retried_from == "",
-                JOBS.c.request["duration"].as_integer() == duration,
-            )
-            .order_by(JOBS.c.ended_at.desc())
-            .limit(last * takes)
-            .subquery()
-        )
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                made.select().order_by(made.c.brief_id, made.c.created_at)
-            ).all()
-        return [
-            max(row.ended_at for row in click) - min(row.started_at for row in click)
-            for click in _group_by_click(rows)
-            if len(click) == takes
-        ]
-
-    @in_thread
     def list_ids(self) -> set[str]:
         """Return the id of every job."""
         with self._database.reading() as connection:
@@ -328,38 +195,5 @@ class Jobs(Part):
             found = connection.execute(JOBS.select().where(where)).first()
         return None if found is None else job_of(found)
 
-    def _matching(self, owner: str, wanted: JobFilter) -> list[sa.ColumnElement[bool]]:
-        """The conditions for the jobs of an owner that match a filter."""
-        conditions = [self._seen(owner)]
-        for word in wanted.words:
-            written = (PROMPT_FOLDED, JOBS.c.name_folded)
-            said = [text.contains(word, autoescape=True) for text in written]
-            conditions.append(sa.or_(*said, JOBS.c.id.in_(select_commented(owner, word))))
-        if wanted.model:
-            conditions.append(JOBS.c.model == wanted.model)
-        if wanted.state:
-            conditions.append(JOBS.c.state.in_([one.value for one in sorted(GROUPS[wanted.state])]))
-        if wanted.verdict == "none":
-            conditions.append(JOBS.c.id.not_in(select_judged(owner)))
-        elif wanted.verdict:
-            conditions.append(JOBS.c.id.in_(select_judged(owner, wanted.verdict)))
-        if wanted.project is not None:
-            conditions.append(_project == wanted.project)
-        if wanted.starred:
-            conditions.append(JOBS.c.starred)
-        return conditions
-
     def _seen(self, owner: str) -> sa.ColumnElement[bool]:
         return seen_by(owner, shared=self._database.shared)
-
-
-def _group_by_click(rows: Sequence[Any]) -> list[list[Any]]:
-    """Return takes in groups of those that were asked for together. rows: by brief, then age."""
-    clicks: list[list[Any]] = []
-    for row in rows:
-        first = clicks[-1][0] if clicks else None
-        if first and row.brief_id == first.brief_id and row.created_at - first.created_at < _CLICK:
-            clicks[-1].append(row)
-        else:
-            clicks.append([row])
-    return clicks

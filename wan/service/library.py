@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wan.database.jobs import Jobs
+from wan.database.listing import Listing
 from wan.domain import ids, reviews
 from wan.domain.errors import InvalidInput, JobNotFound, StorageUnavailable, WanError
 from wan.domain.jobs import (
@@ -79,7 +80,7 @@ class Library:
     """Reads jobs and their files. Needs no service."""
 
     def __init__(self, stores: Stores) -> None:
-        self._jobs = Jobs(stores.database)
+        self._jobs, self._listing = Jobs(stores.database), Listing(stores.database)
         self._storage, self._evidence = stores.storage, stores.evidence
         self._files = Files(stores.storage)
 
@@ -113,7 +114,7 @@ class Library:
         until: seconds since 1970; jobs written later are left out, so that pages stay where they
         are while new jobs come. asked: see `read_filter`, whose errors are raised.
         """
-        return await self._jobs.list_page(
+        return await self._listing.list_page(
             owner,
             read_filter(**asked),
             until=until,
@@ -123,13 +124,13 @@ class Library:
 
     async def find_place(self, job: Job, *, owner: str, **asked: Any) -> JobPlace:
         """Return where a job stands among those that this owner sees. asked: as for `list_jobs`."""
-        return await self._jobs.find_place(owner, read_filter(**asked), job)
+        return await self._listing.find_place(owner, read_filter(**asked), job)
 
     async def list_ended(self, *, owner: str, limit: int, **asked: Any) -> list[tuple[str, bool]]:
         """Return the jobs that this owner sees and that have ended, newest first: each its id, and
         whether it has a video. asked: as for `list_jobs`.
         """
-        return await self._jobs.list_ended(owner, read_filter(**asked), limit)
+        return await self._listing.list_ended(owner, read_filter(**asked), limit)
 
     async def list_by_ids(self, job_ids: Sequence[str], *, owner: str) -> list[Job]:
         """Return those jobs that this owner sees, in the order of the ids; any other is left out.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from wan.database.durations import Durations
 from wan.database.jobs import Jobs
 from wan.database.queue import Queue
 from wan.domain import catalog
@@ -81,6 +82,7 @@ class Submission:
     ) -> None:
         self._settings, self._library, self._references = settings, library, references
         self._queue, self._jobs = Queue(stores.database), Jobs(stores.database)
+        self._durations = Durations(stores.database)
         self._storage, self._evidence = stores.storage, stores.evidence
         self._gateway, self._runner = gateway, runner
         self._connection, self._policy = access.connection, access.policy
@@ -257,7 +259,7 @@ class Submission:
         simulated = self._settings.backend == "simulator" and not own
         past: list[float] = []
         with contextlib.suppress(StorageUnavailable):  # a price does not wait for the database
-            past = await self._jobs.list_brief_seconds(
+            past = await self._durations.list_brief_seconds(
                 "simulator" if simulated else "dashscope", model, duration, takes
             )
         where = {"region": region, "currency": "" if own else self._connection.currency}

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from wan.database.durations import Durations
 from wan.database.engine import Database
 from wan.database.jobs import Jobs
 from wan.database.queue import Queue
@@ -49,6 +50,7 @@ class Watching:
         clock: Callable[[], float],
     ) -> None:
         self._queue, self._jobs, self._library = Queue(database), Jobs(database), library
+        self._durations = Durations(database)
         self._keys, self._runner = keys, runner
         self._changes, self._clock = changes, clock
         self._lines: dict[tuple[str, str], tuple[float, dict[str, int]]] = {}
@@ -117,7 +119,9 @@ class Watching:
 
     async def _expect(self, job: Job) -> float:
         """Return the usual seconds of a job in RUNNING."""
-        past = await self._jobs.list_run_seconds(job.backend, job.model, job.request["duration"])
+        past = await self._durations.list_run_seconds(
+            job.backend, job.model, job.request["duration"]
+        )
         return polling.expected_seconds(MODELS[job.model], simulated=job.simulated, past=past)
 
     async def find_newest(self, *, owner: str, models: Sequence[str]) -> Job | None:

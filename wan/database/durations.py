@@ -1,0 +1,79 @@
+"""How long jobs took."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from wan.database.engine import Part, in_thread
+from wan.database.schema import JOBS
+from wan.domain.jobs import JobState
+
+_CLICK = 1.0  # seconds; the takes of one are written a millisecond apart
+
+
+class Durations(Part):
+    """How long the finished jobs of all owners took."""
+
+    @in_thread
+    def list_run_seconds(
+        self, backend: str, model: str, duration: int, last: int = 20
+    ) -> list[float]:
+        """Return how long the last runs of this kind were RUNNING, in seconds."""
+        spans = (
+            sa.select(JOBS.c.fetching_at - JOBS.c.running_at)
+            .where(
+                JOBS.c.backend == backend,
+                JOBS.c.model == model,
+                JOBS.c.state == JobState.SUCCEEDED.value,
+                JOBS.c.running_at.is_not(None),
+                JOBS.c.request["duration"].as_integer() == duration,
+            )
+            .order_by(JOBS.c.ended_at.desc())
+            .limit(last)
+        )
+        with self._database.reading() as connection:
+            return [float(seconds) for seconds in connection.execute(spans).scalars()]
+
+    @in_thread
+    def list_brief_seconds(
+        self, backend: str, model: str, duration: int, takes: int, last: int = 20
+    ) -> list[float]:
+        """Return how long so many takes of one click took the last times, from the first that left
+        our line to the last video, in seconds.
+        """
+        made = (
+            sa.select(JOBS.c.brief_id, JOBS.c.created_at, JOBS.c.started_at, JOBS.c.ended_at)
+            .where(
+                JOBS.c.backend == backend,
+                JOBS.c.model == model,
+                JOBS.c.state == JobState.SUCCEEDED.value,
+                JOBS.c.started_at.is_not(None),
+                JOBS.c.retried_from == "",
+                JOBS.c.request["duration"].as_integer() == duration,
+            )
+            .order_by(JOBS.c.ended_at.desc())
+            .limit(last * takes)
+            .subquery()
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                made.select().order_by(made.c.brief_id, made.c.created_at)
+            ).all()
+        return [
+            max(row.ended_at for row in click) - min(row.started_at for row in click)
+            for click in _group_by_click(rows)
+            if len(click) == takes
+        ]
+
+
+def _group_by_click(rows: Sequence[Any]) -> list[list[Any]]:
+    """Return takes in groups of those that were asked for together. rows: by brief, then age."""
+    clicks: list[list[Any]] = []
+    for row in rows:
+        first = clicks[-1][0] if clicks else None
+        if first and row.brief_id == first.brief_id and row.created_at - first.created_at < _CLICK:
+            clicks[-1].append(row)
+        else:
+            clicks.append([row])
+    return clicks
