@@ -228,7 +228,7 @@
     video.scrollIntoView({ block: "nearest" });
   }
 
-  const dressed = () => document.querySelectorAll("[data-review] main, .wr-item").forEach(dress);
+  const dressAll = (within) => within.querySelectorAll("main, .wr-item").forEach(dress);
 
   function opened() {
     if (!page()) return;
@@ -351,7 +351,6 @@
     document.querySelectorAll("[data-near]").forEach((note) => {
       if (note.hidden !== (note.dataset.near !== near)) note.hidden = !note.hidden;
     });
-    dressed();
     // What is chosen is known to the library only
     document.querySelectorAll(".wr-item [data-event=more]").forEach((button) => {
       const none = !window.wanSelection.chosen();
@@ -370,6 +369,9 @@
 
   if ("review" in document.documentElement.dataset) {
     document.addEventListener("DOMContentLoaded", opened);
-    document.addEventListener("DOMContentLoaded", dressed);
-  } else setInterval(complete, 250);
+    document.addEventListener("DOMContentLoaded", () => dressAll(document));
+  } else {
+    document.addEventListener("wan-change", ({ target }) => dressAll(target));
+    setInterval(complete, 250);
+  }
 })();

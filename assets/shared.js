@@ -29,11 +29,13 @@ window.wan = (() => {
     part.textContent = words;
   }
 
+  let format; // of dates; to make one takes longer than to use it a hundred times
+
   // Writes times as the reader's own clock has them.
   function date(times) {
     const language = document.documentElement.lang || "en";
-    const words = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-    for (const time of times) write(time, words.format(new Date(time.dateTime)));
+    format ??= new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+    for (const time of times) write(time, format.format(new Date(time.dateTime)));
   }
 
   // Triggers an event of the component that a part belongs to (`wan/ui/components/component.js`).
