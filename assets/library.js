@@ -33,10 +33,10 @@ window.wanLibrary = (() => {
 
   const cards = () => ({ ...part("[data-cards]")?.dataset });
   const linked = () => location.hash.match(LINK)?.[1] ?? "";
-  const bare = () => location.pathname + location.search;
+  const pageAddress = () => location.pathname + location.search;
 
   // What is looked at, behind the other inputs of an event: the browser's token, and the filters.
-  function shelved(given, number = "") {
+  function withScope(given, number = "") {
     const { project, starred } = sight;
     return [...given.slice(0, BEFORE), JSON.stringify({ project, starred, number })];
   }
@@ -57,7 +57,7 @@ window.wanLibrary = (() => {
     fire("grid", "open", { job: wanted, look: "1", note: keeping() });
   }
 
-  // A button asks for another page or shelf: numbered before its component hears of the click.
+  // A button asks for another page or part of the library: numbered before its component hears of the click.
   const count = ({ target }) => {
     const button = target.closest?.("#wan-library-room [data-event=look]");
     if (!button) return;
@@ -109,7 +109,7 @@ window.wanLibrary = (() => {
   function noteRendered(box) {
     const picked = box.querySelector("[data-picked]")?.dataset;
     const all = (ids, video) => (ids ? ids.split(" ").map((id) => [id, video]) : []);
-    if (picked) choose([...all(picked.picked, true), ...all(picked.bare, false)], true);
+    if (picked) choose([...all(picked.picked, true), ...all(picked.others, false)], true);
     layNote();
     const { ofOpen: refused } = box.querySelector("[data-of-open]")?.dataset ?? {};
     if (refused && refused === wanted) stay(refused);
@@ -128,7 +128,7 @@ window.wanLibrary = (() => {
   function stay(refused) {
     wanted = opener = part(".wan-job")?.dataset.job ?? "";
     if (wanted) name();
-    else if (linked()) history.replaceState(null, "", bare());
+    else if (linked()) history.replaceState(null, "", pageAddress());
     if (wanted && wanted !== refused) refresh();
   }
 
@@ -182,7 +182,7 @@ window.wanLibrary = (() => {
     // The browser's way back leads to the cards; there it is already after a reload, the browser's
     // way forward, or where somebody has typed the address.
     const there = history.state?.wan === "library" || (linked() && linked() === wanted);
-    const address = open === "job" ? `#video=${wanted}` : bare();
+    const address = open === "job" ? `#video=${wanted}` : pageAddress();
     history[there ? "replaceState" : "pushState"]({ wan: "library" }, "", address);
     const target = box.querySelector("[data-compare]") ?? box.querySelector("[data-event=close]");
     target.focus({ preventScroll: true });
@@ -214,7 +214,7 @@ window.wanLibrary = (() => {
     const job = linked();
     if (returns) {
       returns -= 1;
-      if (job && !open) history.replaceState(null, "", bare());
+      if (job && !open) history.replaceState(null, "", pageAddress());
     } else if (job) visit(job);
     else if (open && history.state?.wan !== "library") close();
   });
@@ -229,7 +229,7 @@ window.wanLibrary = (() => {
   // The page was opened: at the address of a job, or not.
   function arrive() {
     const job = linked();
-    if (job && history.state?.wan !== "library") history.replaceState(null, "", bare());
+    if (job && history.state?.wan !== "library") history.replaceState(null, "", pageAddress());
     if (job) visit(job);
     return Boolean(job);
   }
@@ -277,7 +277,7 @@ window.wanLibrary = (() => {
     // The address is that of what is looked at.
     const turned = target.closest?.("#wan-tabs [role=tab]");
     if (turned && turned.dataset.tabId !== "library" && linked())
-      history.replaceState(history.state, "", bare());
+      history.replaceState(history.state, "", pageAddress());
     const button = target.closest?.("#wan-library-room :is([data-event], [data-act])");
     if (!button) return;
     const { event, act, job } = button.dataset;
@@ -349,12 +349,12 @@ window.wanLibrary = (() => {
     look: () => look(),
     refresh,
     selected,
-    shelved,
+    withScope,
     arrive,
     filtered(given) {
       looked = performance.now(); // a look at the page that was shown before would come after it
       sight = { project: sight.project, starred: sight.starred };
-      return shelved(given, `${++asked}`);
+      return withScope(given, `${++asked}`);
     },
   };
 })();

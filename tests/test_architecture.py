@@ -1,10 +1,12 @@
 """The rooms of the package: who may know whom, and which library is used in which room only."""
 
 import ast
+import re
 
 import pytest
 
 from tests.imports import circles, graph, modules, room
+from wan.web.paths import ASSETS
 
 FLOORS = (  # each knows those above it in this list, and itself
     {"wan.domain", "wan.simulator"},
@@ -87,6 +89,13 @@ def test_no_level_has_more_than_twelve_rooms():
         if part and not part.startswith("__"):
             rooms.setdefault(parent, set()).add(part)
     assert len(rooms["wan"]) <= 12
+
+
+def test_every_colour_has_a_name_in_the_tokens():
+    written = re.compile(r"#[0-9a-fA-F]{3,8}\b(?!-)|\b(?:rgb|hsl)a?\(")
+    sheets = {sheet.name: sheet.read_text("utf-8") for sheet in ASSETS.glob("*.css")}
+    assert written.search(sheets.pop("tokens.css"))
+    assert {name: found for name, text in sheets.items() if (found := written.findall(text))} == {}
 
 
 def test_no_class_has_more_than_fifteen_public_methods():

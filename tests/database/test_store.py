@@ -647,35 +647,35 @@ def test_jobs_are_named_starred_and_moved_by_their_owner_alone(store):
         store.add(job(number, **{"owner": "somebody else"} if number == 4 else {}))
     store.jobs.label(["job1", "job2", "job4"], "somebody", {"project": "Spring"})
     store.jobs.label(["job3"], "somebody", {"project": "Autumn", "name": "Wide", "starred": True})
-    page = shelf(store)
+    page = list_page(store)
     assert (page.projects, page.starred) == (["Autumn", "Spring"], 1)
     named = store.jobs.get("job3", "somebody")
     assert (named.name, named.starred, named.project) == ("Wide", True, "Autumn")
     assert named.version > job(3).version, "whoever looks at it sees it"
     assert store.jobs.get("job4", "somebody else") == job(4, owner="somebody else")
     filters = [{"project": "Spring"}, {"project": ""}, {"starred": True}, {}]
-    assert [[one.id for one in shelf(store, **one).jobs] for one in filters] == [
+    assert [[one.id for one in list_page(store, **one).jobs] for one in filters] == [
         ["job2", "job1"],
         [],
         ["job3"],
         ["job3", "job2", "job1"],
     ]
     store.jobs.label(["job3"], "somebody", {"project": "", "starred": False})
-    assert [one.id for one in shelf(store, project="").jobs] == ["job3"]
-    assert (shelf(store).projects, shelf(store).starred) == (["Spring"], 0)
+    assert [one.id for one in list_page(store, project="").jobs] == ["job3"]
+    assert (list_page(store).projects, list_page(store).starred) == (["Spring"], 0)
 
 
 def prompted(store, number, prompt, **changes):
     store.add(job(number, request={"duration": 5, "prompt": prompt}, **changes))
 
 
-def shelf(store, owner="somebody", *, until=None, offset=0, limit=24, **asked):
+def list_page(store, owner="somebody", *, until=None, offset=0, limit=24, **asked):
     wanted = JobFilter(**asked)
     return store.listing.list_page(owner, wanted, until=until, offset=offset, limit=limit)
 
 
 def found(store, search):
-    return [one.id for one in shelf(store, words=tuple(search.casefold().split())).jobs]
+    return [one.id for one in list_page(store, words=tuple(search.casefold().split())).jobs]
 
 
 def test_the_library_searches_in_prompts(store):
@@ -737,14 +737,14 @@ def test_the_library_filters_and_counts(store):
             )
         )
     store.add(job(9, owner="somebody else"))
-    by_state = {group: [one.id for one in shelf(store, state=group).jobs] for group in GROUPS}
+    by_state = {group: [one.id for one in list_page(store, state=group).jobs] for group in GROUPS}
     assert by_state == {
         "live": ["job1", "job0"],
         "done": ["job2"],
         "failed": ["job4", "job3"],
         "cancelled": ["job5"],
     }
-    one = shelf(store, model="wan2.6-r2v", limit=2)
+    one = list_page(store, model="wan2.6-r2v", limit=2)
     assert ([job.id for job in one.jobs], one.total, one.of_owner, one.live, one.ended) == (
         ["job5", "job3"],
         3,
@@ -752,28 +752,30 @@ def test_the_library_filters_and_counts(store):
         2,
         2,
     )
-    assert [one.id for one in shelf(store, "somebody else").jobs] == ["job9"]
-    assert shelf(store, "nobody") == JobPage([], 0, 0, 0)
+    assert [one.id for one in list_page(store, "somebody else").jobs] == ["job9"]
+    assert list_page(store, "nobody") == JobPage([], 0, 0, 0)
 
 
 def test_pages_stay_where_they_are_while_new_jobs_come(store):
     for number in range(10):
         prompted(store, number, "a cat", state=JobState.SUCCEEDED)
-    first = shelf(store, limit=4)
+    first = list_page(store, limit=4)
     until = first.jobs[0].created_at
     prompted(store, 10, "a cat", state=JobState.SUCCEEDED)
-    pages = [shelf(store, limit=4, offset=offset, until=until) for offset in (0, 4, 8)]
+    pages = [list_page(store, limit=4, offset=offset, until=until) for offset in (0, 4, 8)]
     assert [one.id for page in pages for one in page.jobs] == [
         f"job{number}" for number in range(9, -1, -1)
     ]
     assert [page.total for page in pages] == [10] * 3
-    assert shelf(store, limit=4).jobs[0].id == "job10"
+    assert list_page(store, limit=4).jobs[0].id == "job10"
 
 
 def test_jobs_of_one_moment_have_an_order(store):
     for number in range(6):
         prompted(store, number, "a cat", created_at=NOW)
-    pages = [one.id for offset in (0, 2, 4) for one in shelf(store, limit=2, offset=offset).jobs]
+    pages = [
+        one.id for offset in (0, 2, 4) for one in list_page(store, limit=2, offset=offset).jobs
+    ]
     assert sorted(pages) == [f"job{number}" for number in range(6)]
 
 
@@ -807,9 +809,9 @@ def test_a_shared_library_shows_all_but_what_belongs_to_a_program_alone(store):
     whose = {f"job{number}": owner for number, owner in enumerate([*sorted(ours), program])}
 
     def seen(owner):
-        shown = {one.id for one in shelf(store, owner).jobs}
+        shown = {one.id for one in list_page(store, owner).jobs}
         assert shown == {one for one in whose if store.jobs.get(one, owner)}
-        assert shelf(store, owner).of_owner == len(shown)
+        assert list_page(store, owner).of_owner == len(shown)
         return {whose[one] for one in shown}
 
     def reviewed():
@@ -831,7 +833,7 @@ def test_each_job_has_its_place_among_those_that_match(store):
         prompted(store, number, "a dog" if number == 3 else "a cat", created_at=NOW + number // 2)
     store.add(job(9, owner="somebody else", request={"prompt": "a cat"}))
     wanted = JobFilter(words=("cat",))
-    cats = [one.id for one in shelf(store, words=wanted.words).jobs]
+    cats = [one.id for one in list_page(store, words=wanted.words).jobs]
     assert len(cats) == 6
     for number, job_id in enumerate(cats):
         around = ["", *cats, ""][number : number + 3]
@@ -879,7 +881,7 @@ def test_the_library_filters_by_what_was_said_last(store):
         word("dora", NOW, review_id="review-foreign", job_id="job3", verdict="yes")
     )
     by_verdict = {
-        verdict: [one.id for one in shelf(store, verdict=verdict).jobs]
+        verdict: [one.id for one in list_page(store, verdict=verdict).jobs]
         for verdict in ("yes", "maybe", "no", "none")
     }
     assert by_verdict == {

@@ -79,7 +79,7 @@ def with_request_options(
     It finds their values in its context. only: the names of some, which have no default then.
     """
     rows = [row for row in fields_of(makes) if row.option and (not only or row.name in only)]
-    added = [_parameter(row, bare=bool(only)) for row in rows]
+    added = [_parameter(row, required=bool(only)) for row in rows]
 
     def add(work: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(work)
@@ -98,12 +98,12 @@ def with_request_options(
     return add
 
 
-def _parameter(row: RequestField, *, bare: bool) -> inspect.Parameter:
+def _parameter(row: RequestField, *, required: bool) -> inspect.Parameter:
     keyword, option = inspect.Parameter.KEYWORD_ONLY, _option_of(row)
     if row.is_switch:
         name = f"{_OFF}{row.name}" if row.default else row.name
         return inspect.Parameter(name, keyword, default=False, annotation=Annotated[bool, option])
-    default = None if bare else row.default
+    default = None if required else row.default
     return inspect.Parameter(row.name, keyword, default=default, annotation=Annotated[Any, option])
 
 

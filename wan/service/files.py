@@ -7,7 +7,7 @@ from wan.domain.jobs import Job
 from wan.media import encode
 from wan.storage.objects import Storage
 
-_BARE = "bare"  # the folder of copies of videos without their settings
+_UNTAGGED = "bare"  # the folder of copies of videos without their settings
 
 
 class Files:
@@ -44,6 +44,6 @@ class Files:
         if with_settings or name != "video.mp4" or not job.video_key:
             return await self.find_shown(job, name, folder)
         with contextlib.suppress(FileNotFoundError):
-            bare = await self._storage.derive(job.video_key, _BARE, encode.untag)
-            return bare if folder is None else await self._storage.link_into(bare, folder)
+            untagged = await self._storage.derive(job.video_key, _UNTAGGED, encode.untag)
+            return untagged if folder is None else await self._storage.link_into(untagged, folder)
         return None

@@ -13,7 +13,7 @@ from wan.environment.settings import Settings
 from wan.service.studio import Studio
 from wan.ui.caller import Caller, Connection, Events, NotReady, explain, field_of
 from wan.ui.components.browser_text import BrowserText
-from wan.ui.components.component import bare
+from wan.ui.components.component import plain_html
 from wan.ui.components.connection import show_head, show_steps
 from wan.ui.components.lines import answer_of
 
@@ -36,10 +36,10 @@ def build(language: Language, studio: Studio) -> Connection:
     keys, codes = accepted_credentials(settings)
     owner = BrowserText("wan-owner-v1")
     with gr.Column(elem_id="wan-connection", visible=keys or codes):
-        gr.HTML(show_head(language), **bare)
+        gr.HTML(show_head(language), **plain_html)
         code = _secret(language, "code", visible=codes)
         key = _secret(language, "key", visible=keys)
-        gr.HTML(show_steps(language), visible=keys, **bare)
+        gr.HTML(show_steps(language), visible=keys, **plain_html)
         region = gr.Dropdown(
             [(t(language, f"region_{name}"), name) for name in BASE_URLS],
             value=settings.home_region,
@@ -60,7 +60,7 @@ def build(language: Language, studio: Studio) -> Connection:
                 gr.Button(t(language, "use_key"), size="sm", variant="primary", elem_id=_USE),
                 gr.Button(t(language, "forget"), size="sm"),
             )
-        found = gr.HTML("", elem_id="wan-connection-found", **bare)
+        found = gr.HTML("", elem_id="wan-connection-found", **plain_html)
     own = BrowserText("wan-own-key-v1", restored=False)
     connection = Connection(owner, key, region, workspace, code, own)
     _wire(Events(language, studio, connection), use, forget, found)

@@ -14,7 +14,7 @@ from wan.domain.fields import BY_NAME, Makes, RequestField, fields_of
 from wan.domain.messages import Language, t
 from wan.storage.uploads import UploadFolder
 from wan.ui.caller import hidden
-from wan.ui.components.component import bare
+from wan.ui.components.component import plain_html
 from wan.ui.components.lines import Recalled, hint
 from wan.ui.inputs import file_value
 
@@ -153,7 +153,9 @@ def add_generate(language: Language, tab: str) -> tuple[gr.Radio, gr.HTML, gr.Bu
             elem_id=element_id(tab, "takes"),
             elem_classes="wan-count",
         )
-        price = gr.HTML('<p class="wan-price">&nbsp;</p>', elem_id=element_id(tab, "price"), **bare)
+        price = gr.HTML(
+            '<p class="wan-price">&nbsp;</p>', elem_id=element_id(tab, "price"), **plain_html
+        )
         button = gr.Button(
             t(language, "generate"),
             variant="primary",
@@ -183,7 +185,7 @@ def add_samples(
     pictures: of the samples, by the keys of their names.
     """
     with gr.Row(elem_classes="wan-samples"):
-        gr.HTML(hint(language, "samples"), **bare)
+        gr.HTML(hint(language, "samples"), **plain_html)
         return [
             gr.Button(
                 t(language, key),

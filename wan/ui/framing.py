@@ -16,7 +16,7 @@ from wan.domain.fields import BY_NAME
 from wan.domain.messages import Language, t
 from wan.domain.requests import OWN_SHAPE
 from wan.ui.caller import hidden
-from wan.ui.components.component import bare
+from wan.ui.components.component import plain_html
 from wan.ui.components.frame import show_swatch
 from wan.ui.form_fields import element_id
 
@@ -110,7 +110,7 @@ def add_fit(language: Language, tab: str) -> dict[str, Component]:
             color = gr.Textbox(
                 _BLACK, label=t(language, "pad_color"), elem_id=name, max_lines=1, min_width=90
             )
-            gr.HTML(show_swatch(language, name), elem_classes="wan-swatch", **bare)
+            gr.HTML(show_swatch(language, name), elem_classes="wan-swatch", **plain_html)
     return {"fit": fit, "pad_color": color}
 
 

@@ -20,7 +20,7 @@ from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import form_fields, framing
 from wan.ui.caller import Caller, Connection, Events, asker_of, hidden
-from wan.ui.components.component import bare
+from wan.ui.components.component import plain_html
 from wan.ui.components.frame import enlargement_hint, show_frame
 from wan.ui.components.lines import hint, quiet, refusal, sound_hint
 from wan.ui.components.price import price_line
@@ -135,9 +135,9 @@ def _add_form(
     samples = form_fields.add_samples(language, uploads, pictures)
     with gr.Column(elem_classes="wan-picture"):
         fields: dict[str, Component] = {"image": _add_image(language)}
-        gr.HTML(show_frame(language), elem_id=element_id(TAB, "frame"), **bare)
+        gr.HTML(show_frame(language), elem_id=element_id(TAB, "frame"), **plain_html)
         fields |= framing.add_crop(language, TAB)
-        enlarged = gr.HTML("", elem_id=element_id(TAB, "enlarged"), **bare)
+        enlarged = gr.HTML("", elem_id=element_id(TAB, "enlarged"), **plain_html)
     fields |= {
         "url": gr.Textbox(
             label=t(language, "image_url"),
@@ -174,7 +174,7 @@ def _add_image(language: Language) -> gr.Image:
 
 def _add_more(language: Language) -> tuple[dict[str, Component], gr.HTML]:
     """Add what is folded away. Returns the fields, and the note below the sound."""
-    gr.HTML(quiet(language, "model", _MODEL.name), elem_classes="wan-model", **bare)
+    gr.HTML(quiet(language, "model", _MODEL.name), elem_classes="wan-model", **plain_html)
     fields = form_fields.add_seed_and_fps(language, TAB)
     with gr.Group(elem_classes="wan-motion"):
         fields |= _add_motion(language)
@@ -185,7 +185,9 @@ def _add_more(language: Language) -> tuple[dict[str, Component], gr.HTML]:
         elem_id=element_id(TAB, "reference_audio"),
         elem_classes="wan-drop wan-sound",
     )
-    sound_note = gr.HTML(hint(language, "sound_kinds"), elem_id=element_id(TAB, "heard"), **bare)
+    sound_note = gr.HTML(
+        hint(language, "sound_kinds"), elem_id=element_id(TAB, "heard"), **plain_html
+    )
     fields["audio_url"] = form_fields.add_field(language, TAB, "audio_url")
     return fields | form_fields.add_folded(language, TAB), sound_note
 

@@ -20,15 +20,15 @@ from wan.ui.caller import Caller, Connection, Events, explain
 from wan.ui.chosen_takes import ChosenTakes
 from wan.ui.components import library as html
 from wan.ui.components.browser_text import BrowserText
-from wan.ui.components.component import OfJob, bare
+from wan.ui.components.component import OfJob, plain_html
 from wan.ui.components.lines import hint
 from wan.ui.components.stage import show_job
-from wan.ui.library_filters import Place, make_filters, read_asked, read_shelf
+from wan.ui.library_filters import Place, make_filters, read_asked, read_scope
 from wan.ui.selection import Selection
 
 TAB = "library"
 PAGE = 24  # cards
-_SHELVED = "(...given) => window.wanLibrary.shelved(given)"
+_WITH_SCOPE = "(...given) => window.wanLibrary.withScope(given)"
 
 
 def build(
@@ -48,7 +48,7 @@ def build(
     events = Events(language, studio, connection)
     with gr.Column(elem_id="wan-library-room"):
         if studio.settings.shared_library:
-            gr.HTML(hint(language, "library_shared"), elem_id="wan-library-shared", **bare)
+            gr.HTML(hint(language, "library_shared"), elem_id="wan-library-shared", **plain_html)
         with gr.Row(elem_classes="wan-filters"):
             filters = make_filters(language)
         with gr.Column(elem_id="wan-library"):
@@ -69,7 +69,7 @@ class Library:
     def __init__(self, events: Events, tabs: gr.Tabs, runs: reuse_settings.Runs) -> None:
         self._events, self._tabs, self._runs = events, tabs, runs
         self._language, self._studio = events.language, events.studio
-        self._shelf = BrowserText("wan-library-shelf-v1", restored=False)
+        self._scope = BrowserText("wan-library-scope-v1", restored=False)
         self._no_note = html.show_note(self._language)
         self._note = html.LibraryNote(self._no_note, elem_id="wan-library-note")
         self._grid = html.LibraryGrid(elem_id="wan-library-grid")
@@ -79,7 +79,7 @@ class Library:
         """Connect the filters, the cards and the buttons of a job. tab: looks anew whenever it is
         opened.
         """
-        self._asked = [*filters, self._shelf]
+        self._asked = [*filters, self._scope]
         self._connect_list(filters)
         tab.select(None, js="() => window.wanLibrary.selected()")
         for opening in (self._grid.open, self.detail.open):
@@ -90,7 +90,7 @@ class Library:
             self._asked,
             self._note,
             refuse=self._refuse_note,
-            js=_SHELVED,
+            js=_WITH_SCOPE,
         )
         self._events.connect(
             self.detail.annotate,
@@ -128,7 +128,7 @@ class Library:
             [self.detail, self._note],
             refuse=self._refuse,
             values=html.Opening,
-            js=_SHELVED,
+            js=_WITH_SCOPE,
             trigger_mode="multiple",
         )
 
@@ -214,7 +214,7 @@ class Library:
             until,
             project=wanted["project"],
             starred=wanted["starred"],
-            number=read_shelf(asked, place).number,
+            number=read_scope(asked, place).number,
         )
         return [shown, gr.skip() if place.note else self._no_note]
 

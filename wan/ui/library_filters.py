@@ -16,7 +16,7 @@ FILTERS = ("search", "model", "state", "verdict")
 """What is asked of the library, in the order of the controls."""
 
 
-class Shelf(EventValues):
+class Scope(EventValues):
     """Which part of the library is looked at."""
 
     project: str | None = Field(default=None, max_length=200)
@@ -27,7 +27,7 @@ class Shelf(EventValues):
     """The look's, for the script, to which an older one may be answered later."""
 
 
-class Place(Shelf):
+class Place(Scope):
     """Which page of the jobs is wanted, as the page before it said."""
 
     offset: str = ""
@@ -45,19 +45,19 @@ class Place(Shelf):
             return 0, None
 
 
-def read_asked(asked: Sequence[str | None], shelf: Shelf | None = None) -> dict[str, Any]:
+def read_asked(asked: Sequence[str | None], scope: Scope | None = None) -> dict[str, Any]:
     """Return what is asked of the library, by its names. asked: what stands in the filters, and
-    what is looked at; "" for `shelf`, without which that is everything.
+    what is looked at; "" for `scope`, without which that is everything.
     """
     *filters, _ = asked
-    where = read_shelf(asked, shelf)
+    where = read_scope(asked, scope)
     named = {name: value or "" for name, value in zip(FILTERS, filters, strict=True)}
     return {**named, "project": where.project, "starred": bool(where.starred)}
 
 
-def read_shelf(asked: Sequence[str | None], shelf: Shelf | None = None) -> Shelf:
-    """Return what is looked at. asked, shelf: as for `read_asked`."""
-    return Shelf.model_validate_json(asked[-1]) if asked[-1] else shelf or Shelf()
+def read_scope(asked: Sequence[str | None], scope: Scope | None = None) -> Scope:
+    """Return what is looked at. asked, scope: as for `read_asked`."""
+    return Scope.model_validate_json(asked[-1]) if asked[-1] else scope or Scope()
 
 
 def make_filters(language: Language) -> list[Any]:

@@ -85,8 +85,10 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
         with gr.Tab(t(language, "tab_reference"), id=reference.TAB):
             second = reference.build(language, studio, connection, shared.viewers[reference.TAB])
         runs = {image.TAB: first[0], reference.TAB: second[0]}
-        with gr.Tab(t(language, "tab_library"), id=library.TAB) as shelves:
-            library.build(language, studio, connection, tabs, shelves, chosen, runs, shared.working)
+        with gr.Tab(t(language, "tab_library"), id=library.TAB) as library_tab:
+            library.build(
+                language, studio, connection, tabs, library_tab, chosen, runs, shared.working
+            )
         with gr.Tab(t(language, "review"), id=review.TAB) as reviewing:
             review.build(language, studio, connection, chosen, opened, reviewing, shared.packing)
     other_tab.wire(Events(language, studio, connection), tabs, runs)

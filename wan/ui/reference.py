@@ -23,7 +23,7 @@ from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import form_fields, framing
 from wan.ui.caller import Connection, Events, asker_of, hidden
 from wan.ui.components.cast import Tile, show_cast
-from wan.ui.components.component import bare
+from wan.ui.components.component import plain_html
 from wan.ui.components.lines import hint
 from wan.ui.components.price import price_line
 from wan.ui.components.stage import show_idle
@@ -302,7 +302,7 @@ def _add_form(
             language, TAB, "urls", "references_url", lines=_MODEL.max_references
         ),
     }
-    cast = gr.HTML(_draw_no_cast(language), elem_id=element_id(TAB, "cast"), **bare)
+    cast = gr.HTML(_draw_no_cast(language), elem_id=element_id(TAB, "cast"), **plain_html)
     fields |= form_fields.add_prompt(language, TAB)
     fields["model"] = gr.Radio(
         _list_models(language),

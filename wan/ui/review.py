@@ -23,7 +23,7 @@ from wan.ui.caller import Caller, Connection, Events, explain, field_of
 from wan.ui.chosen import find_videos
 from wan.ui.components import review as html
 from wan.ui.components.browser_text import BrowserText
-from wan.ui.components.component import bare
+from wan.ui.components.component import plain_html
 from wan.ui.components.lines import answer_of, panel_head
 from wan.ui.components.review import OfReview
 from wan.ui.review_discussion import OwnersDiscussion
@@ -65,8 +65,10 @@ class _Form:
     """What a new review is made from."""
 
     def __init__(self, language: Language) -> None:
-        gr.HTML(panel_head(language, "review_new", "review_new_note"), **bare)
-        self.takes = gr.HTML(html.show_chosen(language, []), elem_id="wan-review-chosen", **bare)
+        gr.HTML(panel_head(language, "review_new", "review_new_note"), **plain_html)
+        self.takes = gr.HTML(
+            html.show_chosen(language, []), elem_id="wan-review-chosen", **plain_html
+        )
         self.title = gr.Textbox(
             label=t(language, "review_title"),
             placeholder=t(language, "review_title_placeholder"),
@@ -91,7 +93,7 @@ class _Form:
             info=t(language, "review_settings_note"),
             elem_id="wan-review-settings",
         )
-        self.refusal = gr.HTML("", elem_id="wan-review-refusal", **bare)
+        self.refusal = gr.HTML("", elem_id="wan-review-refusal", **plain_html)
         self.create = gr.Button(
             t(language, "review_create"), variant="primary", elem_id="wan-review-create"
         )

@@ -17,7 +17,7 @@ _LISTENER = (Path(__file__).parent / "component.js").read_text(encoding="utf-8")
 
 write_no_stubs()
 
-bare: dict[str, Any] = {"apply_default_css": False, "js_on_load": None}
+plain_html: dict[str, Any] = {"apply_default_css": False, "js_on_load": None}
 """How HTML of our own is shown: in its own colours, and a click on it is no event."""
 
 
