@@ -1,15 +1,13 @@
 """What is chosen in the library reaches what is done with it: whole, and nothing in silence."""
 
-import secrets
-
 import gradio as gr
 import pytest
 
 from tests.database.test_store import job
+from tests.ui.conftest import Write
 from wan.domain import ids
 from wan.domain.errors import InvalidInput
 from wan.domain.jobs import CHOSEN_LIMIT, JobState
-from wan.environment.settings import load_settings
 from wan.service.studio import Studio
 from wan.ui import connection
 from wan.ui.caller import Caller, Events, owner_of
@@ -27,8 +25,8 @@ ANN = gr.Request(username="ann")
 class Page:
     """The library of somebody, and their reviews."""
 
-    def __init__(self, studio: Studio) -> None:
-        self.studio, self.owner = studio, owner_of(studio, "", ANN)
+    def __init__(self, studio: Studio, write: Write) -> None:
+        self.write, self.studio, self.owner = write, studio, owner_of(studio, "", ANN)
         self.caller = Caller(studio, ANN, "")
         with gr.Blocks():
             events = Events("en", studio, connection.build("en", studio))
@@ -45,17 +43,13 @@ class Page:
             owner=self.owner,
             **{"state": JobState.FAILED, "due_at": None, "duration": 5.0} | end | changes,
         )
-        await self.studio.library._jobs.add_film(written)
+        await self.write(written)
         return written.id
 
 
 @pytest.fixture
-async def page(simulator, monkeypatch):
-    monkeypatch.setenv("WAN_BACKEND", "dashscope")
-    monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
-    monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
-    async with Studio(load_settings()) as studio:
-        yield Page(studio)
+async def page(studio, write):
+    return Page(studio, write)
 
 
 async def test_every_chosen_video_is_joined_whatever_else_is_chosen(page):
