@@ -48,8 +48,10 @@ Reader = Callable[[Values, Asker], Awaitable[Request]]
 """Makes the request that a form stands for, and opens its files where that takes it. Raises
 InvalidInput.
 """
-View = tuple[Any, str]
-"""The view of the stage, and the takes on it as the browser keeps them."""
+View = tuple[Any, Any]
+"""The view of the stage, and the takes on it as the browser keeps them; `gr.skip()` for what stays
+as it is by then.
+"""
 
 
 class Idle(Protocol):
@@ -124,7 +126,7 @@ class TabStage:
             values = dict(zip(fields, given[:-1], strict=True))
             form_fields.locate(self._tab, error, values)
             card = self._refusal(error, "broke_note")
-            return await idle(values, card, caller.asker(), back=bool(jobs)), jobs
+            return await idle(values, card, caller.asker(), back=bool(jobs)), gr.skip()
 
         self._events.connect(
             generate.click,
@@ -288,7 +290,7 @@ class TabStage:
         nobody can say here.
         """
         card = self._refusal(error, "act_broke_note")
-        return self._empty(card, back=bool(jobs)), jobs
+        return self._empty(card, back=bool(jobs)), gr.skip()
 
     async def _cancel(self, caller: Caller, event: OfJob, jobs: str) -> View:
         owner = caller.owner
