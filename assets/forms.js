@@ -65,9 +65,12 @@ window.wanForms = (() => {
     return wrote ? null : JSON.parse(kept(FORMS) ?? "null");
   }
 
-  // Whether the stage shows a job beside a form that was only put back: then it stays there.
-  const keepsStage = (tab) =>
-    !acted && document.querySelector(`#wan-${tab}-view .wan-view`)?.dataset.state !== "IDLE";
+  // What becomes of the stage when the form changes. "kept": it shows a job beside a form that was
+  // only put back, and stays. "idle": it shows no job.
+  function stageOf(tab) {
+    const { state } = document.querySelector(`#wan-${tab}-view .wan-view`)?.dataset ?? {};
+    return state === "IDLE" ? "idle" : acted ? "" : "kept";
+  }
 
   // What was taken along, once; null for whoever came another way.
   function carried() {
@@ -81,6 +84,20 @@ window.wanForms = (() => {
   const again = new Map(); // tab -> the video's id
   const newTake = (tab, job) => (job ? again.set(tab, job) : again.delete(tab));
   const newTakeOf = (tab) => again.get(tab) ?? "";
+
+  // Videos were asked for their settings, which is answered under the form, where Generate or the
+  // window's edge may hide it. notes: the HTML of what stands there, in the order of the tabs.
+  function answered(tabs, notes) {
+    tabs.forEach((tab, place) => notes[place]?.includes("data-filled") && newTake(tab, ""));
+    const shown = () => [...document.querySelectorAll(".wan-brief .wan-found")];
+    setTimeout(
+      () =>
+        shown()
+          .find((one) => one.checkVisibility())
+          ?.scrollIntoView({ block: "nearest" }),
+      60,
+    );
+  }
 
   function entitle(button) {
     const tab = button.id.split("-")[1];
@@ -132,6 +149,7 @@ window.wanForms = (() => {
       acted = true;
       if (target.closest?.(".wan-brief")) wrote = true;
     });
+  document.addEventListener("drop", ({ target }) => change(target), true); // Gradio stops it
   document.addEventListener("click", ({ target }) => {
     const tile = target.closest?.("[data-insert]");
     if (tile) insert(tile);
@@ -158,8 +176,9 @@ window.wanForms = (() => {
     remembered,
     carry,
     carried,
-    keepsStage,
+    stageOf,
     newTake,
     newTakeOf,
+    answered,
   };
 })();

@@ -186,17 +186,6 @@ window.wanStudio = (() => {
     }, 60);
   }
 
-  // What was asked of a video is answered under the form, where Generate or the window's edge may
-  // hide it.
-  const answered = () =>
-    setTimeout(
-      () =>
-        [...document.querySelectorAll(".wan-brief .wan-found")]
-          .find((one) => one.checkVisibility())
-          ?.scrollIntoView({ block: "nearest" }),
-      60,
-    );
-
   // Makes a job once more when its tab shows it, and never another one that is shown there by then.
   const takeAgain = (tab, job) =>
     job &&
@@ -332,15 +321,21 @@ window.wanStudio = (() => {
     );
   };
 
-  // A form was filled from a video on the stage of a tab, or could not be: then the stage says why.
+  // A form was filled from a video on the stage of a tab, or could not be: then the stage says why,
+  // or a line under the form.
   function filled(tab, verb) {
     endTurn(tab, verb);
     document
       .querySelectorAll(`#wan-${tab}-view [data-press="${verb}"]`)
       .forEach((button) => (button.disabled = false));
-    const refused = () => view(tab)?.querySelector(".wan-card.bad");
-    const next = () => (verb === "frame" ? selectPrompt("image") : selectPrompt(tab, false));
-    setTimeout(() => refused() || next(), 60);
+    const to = verb === "frame" ? "image" : tab;
+    setTimeout(() => {
+      const why = document.querySelector(`#wan-${tab}-recalled .wan-found`);
+      if (why) return why.scrollIntoView({ block: "nearest" });
+      if (view(tab)?.querySelector(".wan-card.bad")) return;
+      window.wanForms.newTake(to, "");
+      selectPrompt(to, verb === "frame");
+    }, 60);
   }
 
   function press(button, verb, job) {
@@ -386,7 +381,6 @@ window.wanStudio = (() => {
     arrived,
     started,
     generated,
-    answered,
     takeAgain,
     toGenerate,
     acted,

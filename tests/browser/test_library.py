@@ -483,13 +483,22 @@ def test_a_new_take_shows_its_brief_first_and_takes_are_numbered_named_and_filed
     again.click()
     expect(go).to_be_focused()
     expect(go).to_contain_text("New take")
-    prompt.press("End")
-    prompt.press("!")
-    expect(go).to_have_text("Generate")
-    library(page)
-    page.locator("[data-event=open]").click()
-    again.click()
-    expect(go).to_contain_text("New take")
+
+    def write() -> None:
+        prompt.press("End")
+        prompt.press("!")
+
+    def use_settings() -> None:
+        for verb in ("watch", "use"):
+            page.locator(f"#wan-image-view [data-press={verb}]").click()
+
+    for change in (write, use_settings, page.get_by_role("button", name="Remove Image").click):
+        change()
+        expect(go).to_have_text("Generate")
+        library(page)
+        page.locator("[data-event=open]").click()
+        again.click()
+        expect(go).to_contain_text("New take")
     expect(prompt).to_have_value("Once more.")
     assert app.created() == before
     go.click()

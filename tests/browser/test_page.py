@@ -158,6 +158,9 @@ def test_a_video_in_the_place_of_a_picture_is_called_by_its_name(page: Page, tmp
     expect(line).to_contain_text(f"this is a video ({kind})")
     if kind == "WebM":  # no reference either
         expect(line.locator("button")).to_have_count(0)
+        page.get_by_role("button", name="Remove Image").click()
+        expect(page.locator("#wan-image-view .wan-title")).to_have_text("Ready")
+        expect(line).to_have_count(0)
         return
     line.get_by_role("button", name="Use it in Reference to video").click()
     expect(page.locator("#wan-reference-cast .wan-tile-name")).to_have_text("bigbuckbunny.mp4")
@@ -384,7 +387,11 @@ def test_a_sound_is_looked_into_when_it_is_dropped_and_comes_back_with_its_video
     )
     expect(box).to_have_class(re.compile("wan-wrong"))
     assert app.created() == before
-    box.get_by_role("button", name="Clear").click()
+    clear = box.get_by_role("button", name="Clear")
+    expect(
+        clear
+    ).to_be_focused()  # the page scrolls to what was refused, under a mouse that is down
+    clear.click()
     expect(told).to_have_text("WAV or MP3, 3 to 30 s")
     box.locator("input[type=file]").set_input_files(tmp_path / "song.wav")
     expect(told).to_contain_text("Audio: 7.0 s", use_inner_text=True)

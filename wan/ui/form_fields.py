@@ -198,6 +198,19 @@ def add_samples(
         ]
 
 
+def drop_new_take(tab: str, fields: Mapping[str, Component]) -> None:
+    """Let a form that was filled for new takes be one of its own as soon as somebody adds a file or
+    removes one, which no event of the browser says.
+    """
+    events = [
+        getattr(part, name)
+        for part in fields.values()
+        for name in ("upload", "clear", "delete")
+        if hasattr(part, name)
+    ]
+    gr.on(events, None, js=f"() => window.wanForms.newTake('{tab}', '')")
+
+
 def fill_on_click(
     button: gr.Button, prompt: str, *, picture: Any, outputs: list[Component]
 ) -> None:

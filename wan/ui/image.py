@@ -70,6 +70,7 @@ def build(
         )
         framing.reset_crop(button.click, fields)
     framing.reset_crop(fields["image"].upload, fields)  # type: ignore[attr-defined]
+    form_fields.drop_new_take(TAB, fields)
     shown = [price, fields["quality"]]
     return run, shown, _wire_price(language, studio, run, visitor, shown)
 
@@ -124,7 +125,7 @@ async def _draw(
             card = refusal_card(error.message, error.field)
         except (StorageUnavailable, Crowded) as error:
             card = card or refusal_card(error.message)
-    return show_idle(language, f"{TAB}.webp", card), ""
+    return show_idle(language, f"{TAB}.webp", card, back=back), ""
 
 
 def _add_form(
@@ -263,10 +264,10 @@ def _wire_preview(
     filled = ("image", *framing.CROP_FIELDS)  # not only by hand
 
     async def show(token: str, job_id: str, request: gr.Request, *given: Any) -> tuple[Any, Any]:
-        *form, kept = given  # whether the stage stays: the form was only put back
+        *form, found = given  # what is on the stage, as `stageOf` in `assets/forms.js` has it
         caller = Caller(studio, request, token)
         values = dict(zip(names, form, strict=True))
-        if not values["image"]:
+        if not values["image"] and found != "idle":
             return gr.skip(), ""
         is_busy = await run.is_live(caller, job_id)
         asker = asker_of(studio, token, request, "stage")
@@ -275,7 +276,7 @@ def _wire_preview(
         except Overtaken:
             return gr.skip(), gr.skip()  # the page has asked for another meanwhile
         # The stage belongs to the video that is being made, or has been begun meanwhile.
-        if kept or is_busy or await run.was_begun_since(caller, arrival_time()):
+        if found == "kept" or is_busy or await run.was_begun_since(caller, arrival_time()):
             return gr.skip(), note
         return stage, note
 
@@ -289,7 +290,7 @@ def _wire_preview(
         show,
         [visitor.owner, run.job, *shaping, run.again],
         [run.view, enlarged],
-        js="(...given) => given.with(-1, window.wanForms.keepsStage('image') ? 'kept' : '')",
+        js="(...given) => given.with(-1, window.wanForms.stageOf('image'))",
         trigger_mode="always_last",
         **hidden,
     )

@@ -73,6 +73,7 @@ def build(
         form_fields.fill_on_click(
             button, t(language, words), picture=[str(file) for file in files], outputs=outputs
         )
+    form_fields.drop_new_take(TAB, fields)
     fields["model"].change(  # type: ignore[attr-defined]
         _limit_to_model, fields["model"], [fields["duration"], fields["audio"]], **hidden
     )

@@ -19,7 +19,8 @@ from wan.storage.objects import require_room
 from wan.ui import framing, image
 from wan.ui.caller import Caller, Connection, Events, NotReady, explain
 from wan.ui.components.component import OfJob
-from wan.ui.components.lines import answer, answer_of, no_settings
+from wan.ui.components.lines import answer_of, filled, no_settings
+from wan.ui.handling import arrival_time
 from wan.ui.stage import TabStage
 
 Runs = Mapping[str, TabStage]
@@ -162,28 +163,30 @@ def wire(
     """Connect the buttons that take settings from a video, dropped or on a stage."""
     events = Events(language, studio, connection)
     for run in runs.values():
-        _StageReader(tabs, runs, run).connect(events)
+        _StageReader(language, tabs, runs, run).connect(events)
     shown = [tabs, *(run.recalled for run in runs.values()), *list_outputs(runs)]
     for tab, run in runs.items():
         reader = _VideoReader(language, runs, tab)
         answered = events.connect(
             run.video.upload, reader.reuse, [run.video], shown, refuse=reader.refuse
         )
-        answered.then(None, js="() => window.wanStudio.answered()")
+        notes = [of.recalled for of in runs.values()]
+        then = f"(...notes) => window.wanForms.answered({list(runs)}, notes)"
+        answered.then(None, notes, js=then)
 
 
 class _StageReader:
     """Fills a form from a video on a stage."""
 
-    def __init__(self, tabs: gr.Tabs, runs: Runs, run: TabStage) -> None:
-        self._tabs, self._runs, self._run = tabs, runs, run
+    def __init__(self, language: Language, tabs: gr.Tabs, runs: Runs, run: TabStage) -> None:
+        self._language, self._tabs, self._runs, self._run = language, tabs, runs, run
 
     def connect(self, events: Events) -> None:
         """Connect the buttons of the stage."""
         view = self._run.view
-        shown = [view, self._run.job, self._tabs, *list_outputs(self._runs)]
+        shown = [view, self._run.recalled, self._tabs, *list_outputs(self._runs)]
         for verb, act in (("use", self.use_settings), ("frame", self.use_last_frame)):
-            filled = events.connect(
+            answered = events.connect(
                 getattr(view, verb),
                 act,
                 [self._run.job],
@@ -192,7 +195,7 @@ class _StageReader:
                 values=OfJob,
                 trigger_mode="multiple",
             )
-            filled.then(None, js=self._run.js("filled", verb))
+            answered.then(None, js=self._run.js("filled", verb))
 
     async def use_settings(self, caller: Caller, event: OfJob, _jobs: str) -> list[Any]:
         """Fill the form of its tab with a job's settings."""
@@ -203,13 +206,18 @@ class _StageReader:
         return self._fill(*await read_last_frame(caller.studio, event.job, owner=caller.owner))
 
     def _fill(self, tab: str, form: Mapping[str, Any]) -> list[Any]:
-        filled = fill_outputs(self._runs, tab, form)
-        return [gr.skip(), gr.skip(), gr.Tabs(selected=tab), *filled]
+        return [gr.skip(), "", gr.Tabs(selected=tab), *fill_outputs(self._runs, tab, form)]
 
-    def _refuse(self, caller: Caller, error: Exception, jobs: str) -> list[Any]:
-        """The stage says why no form is filled."""
+    async def _refuse(self, caller: Caller, error: Exception, jobs: str) -> list[Any]:
+        """Say why no form is filled: on the stage, or below the form where the stage belongs to a
+        video that was begun meanwhile.
+        """
         unchanged = [gr.skip()] * (1 + len(list_outputs(self._runs)))
-        return [*self._run.refuse_act(caller, error, jobs), *unchanged]
+        if await self._run.was_begun_since(caller, arrival_time()):
+            why = explain(error)
+            return [gr.skip(), answer_of(self._language, why), *unchanged]
+        stage, _ = self._run.refuse_act(caller, error, jobs)
+        return [stage, "", *unchanged]
 
 
 class _VideoReader:
@@ -231,7 +239,7 @@ class _VideoReader:
         tab = MODELS[shot["model"]].makes
         key = "recall_without" if not whole else "recall_film" if is_film else "recall_done"
         values = make_form_values(tab, shot["request"], shot["seed"], references)
-        return self._answer(answer(self._language, key), tab, values)
+        return self._answer(filled(self._language, key), tab, values)
 
     def refuse(self, _caller: Caller, error: Exception, _path: object) -> list[Any]:
         """Say why no form is filled."""

@@ -23,9 +23,9 @@ def hint(language: Language, key: str, **values: str | int) -> Markup:
     return render_macro("hint", language, key, **values)
 
 
-def answer(language: Language, key: str, **values: str | int) -> Markup:
-    """What came of a press, said aloud too."""
-    return render_macro("answer", language, text(language, key, **values))
+def filled(language: Language, key: str) -> Markup:
+    """Say what came of a press, with a mark for the script: the form of this tab was filled."""
+    return render_macro("answer", language, text(language, key), filled=True)
 
 
 def no_settings(language: Language) -> Markup:
