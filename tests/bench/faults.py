@@ -320,7 +320,7 @@ _OWNERS = (
     ),
     _fault(
         "a job among those that match, in the order of another list",
-        "database/jobs.py",
+        "database/listing.py",
         "after = earlier | (same & (JOBS.c.id > job.id))",
         "after = earlier",
         "database/test_store.py::test_each_job_has_its_place_among_those_that_match",
