@@ -262,7 +262,8 @@ def test_a_job_of_other_settings_is_not_waited_for(samples, simulator, monkeypat
         (
             "generate",
             {"duration": "5"},
-            'duration must be a whole number of seconds from 2 to 15 for wan2.6-i2v-flash (got "5").',
+            "duration must be a whole number of seconds from 2 to 15 for "
+            'wan2.6-i2v-flash (got "5").',
         ),
         ("generate", {"prompt": 5}, "prompt: got 5. Use text."),
         ("generate", {"audio": "perhaps"}, 'audio: got "perhaps". Use true or false.'),

@@ -1070,7 +1070,7 @@ def test_prepare(run, samples, tmp_path, simulator):
         ),
         (
             ("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--duration", "11"),
-            "duration must be 2 to 10 whole seconds",
+            "duration must be a whole number of seconds from 2 to 10",
         ),
         (
             ("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--size", "720P"),

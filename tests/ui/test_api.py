@@ -535,7 +535,8 @@ def test_an_agent_is_told_what_is_wrong_in_the_words_of_every_door(app: App):
         (
             "image_to_video",
             good | {"duration": "2s"},
-            'duration must be a whole number of seconds from 2 to 15 for wan2.6-i2v-flash (got "2s")',
+            "duration must be a whole number of seconds from 2 to 15 for "
+            'wan2.6-i2v-flash (got "2s")',
         ),
         (
             "image_to_video",
@@ -663,7 +664,8 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
         ({"prompt": ["a"]}, "prompt: got"),
         (
             {"duration": "long"},
-            'duration must be a whole number of seconds from 2 to 15 for wan2.6-i2v-flash (got "long")',
+            "duration must be a whole number of seconds from 2 to 15 for "
+            'wan2.6-i2v-flash (got "long")',
         ),
         ({"size": "1*1"}, "size: 1*1 isn't supported"),
         ({"seed": -2}, "seed must be a whole number from 0 to 2147483647 (got -2)"),
