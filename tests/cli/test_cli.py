@@ -761,8 +761,7 @@ def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
         ) as stopped:
-            while "Sent to the service" not in stopped.stderr.readline():
-                pass
+            assert any("Sent to the service" in line for line in stopped.stderr)
             stopped.send_signal(signal.SIGINT)
             out, said = stopped.stdout.read(), stopped.stderr.read()
         assert (stopped.returncode, out) == (1, "")
@@ -803,8 +802,7 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
             stdout=subprocess.PIPE,
         )
         with simulator.fault("create", "status-429"), started as stopped:
-            while "Queued" not in stopped.stderr.readline():
-                pass
+            assert any("Queued" in line for line in stopped.stderr)
             stopped.send_signal(signal.SIGINT)
             out, said = stopped.stdout.read(), stopped.stderr.read()
         answer = json.loads(out)

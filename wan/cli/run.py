@@ -3,6 +3,7 @@ anything is sent, watched, and verified at the end.
 """
 
 import asyncio
+import select
 import shutil
 import sys
 import tempfile
@@ -38,6 +39,7 @@ from wan.service.studio import Studio
 from wan.storage.record import FILES, list_missing_files
 from wan.video import check_file, check_files, files_of, find_resumable, inspect_files, locate
 
+_LOOK = 0.2  # seconds between two looks whether a question was answered
 _CANCEL_WAIT = 60.0  # seconds that a cancel waits to be carried out
 _KINDS = {"reference": "", "reference_video": "video", "reference_image": "image"}
 
@@ -250,6 +252,8 @@ def _confirm_cost(
         tell(hint)
     try:  # who reads the question may have answered before it is waited for
         tell(t("en", "cli_confirm", about=about), end=" ")
+        while not select.select([sys.stdin], [], [], _LOOK)[0]:
+            pass  # a Ctrl-C just before a read that waits would be noticed only after it
         return sys.stdin.readline().strip().lower() in ("y", "yes")
     except KeyboardInterrupt:
         tell("")
