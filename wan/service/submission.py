@@ -173,7 +173,7 @@ class Submission:
         may_pay_twice: bool = False,
     ) -> Job:
         """Submit a new job from the same inputs. While this job or one made from it is on its way,
-        that is joined instead.
+        that is joined instead; in a shared library, also a further try of somebody else's.
 
         new_seed: whether another seed is drawn; unless said, only for a new take of what has
         succeeded. Raises JobNotFound; AccessRefused and StorageUnavailable as `submit` does;
