@@ -66,7 +66,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
     review, ready = _ReviewRoutes(studio), partial(_ready, opened)
     return [
         Route("/review/{token}", ready(review.page)),
-        Route("/review/{token}/", _drop_slash),
+        Route("/review/{token}/", drop_slash),
         Route("/review/{token}/tally", ready(review.tally)),
         *(
             Route(f"/review/{{token}}/{name}", ready(answer), methods=["POST"])
@@ -270,9 +270,9 @@ class SeenParts:
         return gzip.compress(body, 5, mtime=0) if packed else body
 
 
-async def _drop_slash(request: Request) -> Response:
-    """A link with a slash behind it, from which every address of its page would lead elsewhere;
-    whether or not there is such a link.
+async def drop_slash(request: Request) -> Response:
+    """Answer a link with a slash behind it, from which every address of its page would lead
+    elsewhere; whether or not there is such a link.
     """
     return RedirectResponse(f"../{request.path_params['token']}", headers=HEADERS)
 

@@ -11,7 +11,6 @@ from starlette.responses import (
     FileResponse,
     HTMLResponse,
     PlainTextResponse,
-    RedirectResponse,
     Response,
 )
 from starlette.routing import Route
@@ -22,7 +21,7 @@ from wan.domain.messages import Language, t
 from wan.service.studio import Studio
 from wan.web import review_html
 from wan.web.paths import MEDIA
-from wan.web.review_page import HEADERS, language_of
+from wan.web.review_page import HEADERS, drop_slash, language_of
 
 _TITLE_LENGTH = 60  # characters of the prompt
 
@@ -56,7 +55,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
 
     return [
         Route("/video/{token}", page),
-        Route("/video/{token}/", _drop_slash),
+        Route("/video/{token}/", drop_slash),
         Route("/video/{token}/{name}", media),
         Route("/video", answer_not_found),
         Route("/video/{rest:path}", answer_not_found),
@@ -83,10 +82,3 @@ async def answer_not_found(request: Request) -> Response:
     language = language_of(request)
     gone = review_html.document("video_gone.html", language, title="Wan Studio", look="")
     return HTMLResponse(gone, 404, headers=HEADERS)
-
-
-async def _drop_slash(request: Request) -> Response:
-    """A link with a slash behind it, from which every address of its page would lead elsewhere;
-    whether or not there is such a link.
-    """
-    return RedirectResponse(f"../{request.path_params['token']}", headers=HEADERS)
