@@ -394,6 +394,6 @@ def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Reco
 def _seen(came: tuple[bool, Any], victim: Victim, echoed: str) -> str:
     view = json.dumps([part for part in came[1] if part != echoed]) if came[0] else ""
     view = re.sub(
-        r'data-gone=\\"[^"]*"', "", view
+        r'data-(?:gone|of-open|of-job)=\\"[^"]*"', "", view
     )  # says only which of the ids that were given lead nowhere
     return "the job" if victim.media in view or victim.job_id in view else "nothing of it"
