@@ -536,7 +536,9 @@ def test_a_new_take_shows_its_brief_first_and_takes_are_numbered_named_and_filed
     scopes.nth(1).click()
     expect(names).to_have_count(0)
     scopes.nth(0).click()
+    expect(names).to_have_text(["Take 1"])
     scopes.nth(3).click()
+    expect(names).to_have_text(["Take 2 · <b>Wide</b> shot", "Take 1"])
     for card in range(2):
         page.locator(".wan-item [data-choose]").nth(card).check()
     move = page.locator(".wan-move [data-event=move]")
