@@ -85,7 +85,7 @@ def watched_by_link(page: Page) -> None:
     """The link of the video on the stage opens a page for somebody else, until it is reset."""
     page.get_by_role("button", name="Copy link").click()
     box = page.locator("#wan-image-view .wan-linked")
-    expect(box.locator("input")).to_have_value(re.compile(r"^http://.+/video/[\w-]{32}$"))
+    expect(box.locator("input")).to_have_value(re.compile(r"^http://.+/video/[\w-]{22}$"))
     expect(box.locator("[data-near=computer]")).to_be_visible()
     assert findings(page, *THEMES) == []
     link = box.locator("input").input_value()

@@ -82,7 +82,10 @@ def test_a_job_comes_back_as_it_was_written(store):
     store.add(written)
     assert store.jobs.get("job1", "somebody") == written
     assert store.jobs.get("job1", "somebody else") is None
+    store.add(job(2, media_token="Token1"))
     assert store.jobs.get_by_media_token("token1") == written
+    for link, found in (("toke", written), ("token1", written), ("oken1", None), ("toke_", None)):
+        assert store.jobs.get_by_media_token(link, begins=True) == found
 
 
 def test_versions_before_and_after_read_each_others_references(store):

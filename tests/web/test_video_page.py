@@ -49,15 +49,17 @@ async def test_whoever_has_the_link_watches_until_it_is_reset():
         opened.set()
         transport = httpx.ASGITransport(Starlette(routes=video_page.routes(studio, opened)))
         async with plain_http.AsyncClient(transport=transport, base_url="http://app") as client:
-            assert (await client.get(f"/video/{began.media_token}")).status_code == 404, "not made"
+            assert (await client.get(f"/video/{began.video_link}")).status_code == 404, "not made"
             async for event in studio.watching.follow(began.id, owner="o"):
                 job = event.job
-            link = f"/video/{job.media_token}"
+            link = f"/video/{job.video_link}"
             page = await client.get(link, headers={"Accept-Language": "zh"})
             assert (page.status_code, page.headers["referrer-policy"]) == (200, "no-referrer")
             assert page.headers["cache-control"] == "private, no-store"
             assert page.headers["x-robots-tag"] == "noindex, nofollow"
             assert '<html lang="zh-CN"' in page.text
+            assert job.media_token not in page.text + link  # it opens more than this page
+            assert (await client.get(f"/video/{job.media_token}")).status_code == 404
             part = await client.get(f"{link}/video.mp4", headers={"Range": "bytes=4-7"})
             assert (part.status_code, part.content) == (206, b"ftyp")
             own = await studio.library.find_media(job.media_token, "video.mp4")
@@ -66,7 +68,7 @@ async def test_whoever_has_the_link_watches_until_it_is_reset():
                 assert (told in own.read_bytes(), told in whole) == (True, False)
             assert (await client.get(f"{link}/original.mp4")).status_code == 404
             assert (await client.get(f"{link}/poster.webp")).headers["content-type"] == "image/webp"
-            assert (await client.get(f"{link}/")).headers["location"].endswith(job.media_token)
+            assert (await client.get(f"{link}/")).headers["location"].endswith(job.video_link)
             unknown = await client.get("/video/" + "x" * 32)
             assert "This video isn" in unknown.text
             anew = await studio.library.withdraw_links(job.id, owner="o")
@@ -81,6 +83,6 @@ async def test_whoever_has_the_link_watches_until_it_is_reset():
                 answer = await client.get(path)
                 assert (answer.status_code, answer.text) == (404, unknown.text), path
                 assert answer.headers["cache-control"] == "private, no-store"
-            assert (await client.get(f"/video/{anew.media_token}")).status_code == 200
+            assert (await client.get(f"/video/{anew.video_link}")).status_code == 200
             await studio.library.delete(job.id, owner="o")
-            assert (await client.get(f"/video/{anew.media_token}")).status_code == 404
+            assert (await client.get(f"/video/{anew.video_link}")).status_code == 404

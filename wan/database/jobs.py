@@ -30,9 +30,15 @@ class Jobs(Part):
             return [job_of(row) for row in connection.execute(wanted)]
 
     @in_thread
-    def get_by_media_token(self, token: str) -> Job | None:
-        """Return the job whose files a media link opens."""
-        return self._select_one(JOBS.c.media_token == token)
+    def get_by_media_token(self, token: str, *, begins: bool = False) -> Job | None:
+        """Return the job whose files a token opens. begins: whether it is only the token's
+        beginning, for which the index of all tokens is read, and of the jobs one row.
+        """
+        if not begins:
+            return self._select_one(JOBS.c.media_token == token)
+        alike = sa.func.substr(JOBS.c.media_token, 1, len(token)) == token
+        whole = sa.select(JOBS.c.media_token).where(alike).limit(1).scalar_subquery()
+        return self._select_one(JOBS.c.media_token == whole)
 
     @in_thread
     def owner_of(self, job_id: str) -> str | None:

@@ -16,6 +16,11 @@ from typing import TypeGuard
 JOB = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{19,21}")
 REVIEW = re.compile(r"[A-Za-z0-9_-]{22}")
 MEDIA = re.compile(r"[A-Za-z0-9_-]{32}")
+VIDEO_LENGTH = 22
+"""Characters of the link to the page of a video: the first of its `MEDIA` token. Nobody guesses the
+ten others, which open more: the video with its settings, and the original.
+"""
+VIDEO = re.compile(rf"[A-Za-z0-9_-]{{{VIDEO_LENGTH}}}")
 LINK = re.compile(r"[A-Za-z0-9_-]{43}")
 CALLER = LINK
 """Token for a program that has none, in front of its job's id."""

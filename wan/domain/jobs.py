@@ -7,6 +7,7 @@ from enum import StrEnum
 from string import ascii_uppercase, digits
 from typing import Any
 
+from wan.domain import ids
 from wan.domain.catalog import FILM, Price
 from wan.domain.messages import Message
 
@@ -184,6 +185,11 @@ class Job:
     """The UTC day whose budget holds the reservation; "" where none was made."""
     counts_for_person: bool | None = None
     """Whether its owner's own budget holds it too; None in rows of an earlier version."""
+
+    @property
+    def video_link(self) -> str:
+        """What opens the page of its video."""
+        return self.media_token[: ids.VIDEO_LENGTH]
 
     @property
     def live(self) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +153,12 @@ class Library:
                 found.append((one.kind, one.url or await self._storage.local_copy(one.key)))
         return found
 
-    async def get_by_link(self, token: str) -> Job:
-        """Return the job with a video that an unguessable token opens. Raises JobNotFound and
+    async def get_by_link(self, link: str) -> Job:
+        """Return the job with a video whose page an unguessable link opens. Raises JobNotFound and
         StorageUnavailable.
         """
-        job = await look_up(ids.MEDIA, self._jobs.get_by_media_token, token)
+        look = partial(self._jobs.get_by_media_token, begins=True)
+        job = await look_up(ids.VIDEO, look, link)
         if job is None or not job.video_key:
             raise JobNotFound
         return job
@@ -170,15 +172,14 @@ class Library:
             return await self._files.find_local(job.original_key)
         return None if job is None else await self._files.find_shown(job, name)
 
-    async def find_shared(self, token: str, name: str) -> Path | None:
-        """Return "video.mp4" or "poster.webp" of a job for whoever has a link to the page of its
-        video, which says nothing of how it was made; None when there is none. Raises
-        StorageUnavailable.
+    async def find_linked(self, link: str, name: str) -> Path | None:
+        """Return "video.mp4" or "poster.webp" for whoever has the link to a video's page, without
+        how it was made; None when there is none. Raises StorageUnavailable.
         """
-        job = await look_up(ids.MEDIA, self._jobs.get_by_media_token, token)
-        if job is None:
-            return None
-        return await self._files.find_for_reviewers(job, name, with_settings=False)
+        with contextlib.suppress(JobNotFound):
+            job = await self.get_by_link(link)
+            return await self._files.find_for_reviewers(job, name, with_settings=False)
+        return None
 
     async def complete_evidence(self, job: Job) -> Path | None:
         """Return the folder of a job's record, with all that is known now; None where none is kept:

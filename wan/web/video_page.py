@@ -1,7 +1,7 @@
-"""The page of one video, for whoever has its link, which ends in the token that opens its files.
+"""The page of one video, for whoever has its link.
 
-No account and no key. Its owner can withdraw the token, and then the link leads nowhere, as every
-wrong one does.
+No account and no key. Its owner can reset the link, and then it leads nowhere, as every wrong one
+does.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         token, name = request.path_params["token"], request.path_params["name"]
         await opened.wait()
         try:
-            path = await studio.library.find_shared(token, name) if name in MEDIA else None
+            path = await studio.library.find_linked(token, name) if name in MEDIA else None
         except StorageUnavailable as trouble:
             return PlainTextResponse(trouble.message.say(language_of(request)), 503, HEADERS)
         if path is None:
