@@ -352,6 +352,8 @@ def test_bars_have_the_colour_that_was_asked_for():
         seen = colors(one, (0, 0.5), (0.27, 0.5), (0.5, 0.02), (1, 0.5))
         assert seen == ["black", "red", "lime", "black"]
     assert made.enlarged == pytest.approx(1.6)
+    (note,) = made.adjustments
+    assert note.say() == "Your image (300×600) was padded to 960×960 with bars."
 
 
 def test_what_a_browser_cannot_show_comes_whole():
