@@ -290,17 +290,21 @@ PRICE = Price(Decimal("1.5"), "CNY", 5.0)
 @pytest.mark.parametrize(
     ("price", "simulated", "said"),
     [
-        (PRICE, False, ["¥6.00 for 4 takes (¥1.50 each)", "4 条共 ¥6.00（每条 ¥1.50）"]),
+        (PRICE, False, ["¥6.00 for 4 takes (¥1.50 each)", "¥6.00（共 4 条，每条 ¥1.50）"]),
         (
             PRICE,
             True,
             [
                 "Free in demo mode",
                 "¥6.00 for 4 takes (¥1.50 each) with a key",
-                "使用 Key 时 4 条共 ¥6.00（每条 ¥1.50）",
+                "使用 Key 时 ¥6.00（共 4 条，每条 ¥1.50）",
             ],
         ),
-        (dataclasses.replace(PRICE, exact=False), False, ["up to ¥6.00 for 4 takes (¥1.50 each)"]),
+        (
+            dataclasses.replace(PRICE, exact=False),
+            False,
+            ["up to ¥6.00 for 4 takes (¥1.50 each)", "最多 ¥6.00（共 4 条，每条 ¥1.50）"],
+        ),
         (None, False, ["Price unknown"]),
     ],
 )
