@@ -134,9 +134,9 @@ def prepare(
     validate_response: opt.Response = None,
     json: opt.Json = False,
 ) -> Answer:
-    """Write and check a request; nothing is sent.
+    """Check a request and write it to a file; nothing is sent.
 
-    It is the normalised request of a reference-to-video run. The answer is always JSON.
+    It is the request of a reference-to-video run, as it was typed. The answer is always JSON.
     """
     from wan.cli.prepare import prepare
 
@@ -208,7 +208,10 @@ def show(job: opt.Job, *, json: opt.Json = False) -> Answer:
 
 @_command("resume", "JOB", "JOB --out video.mp4")
 def resume(job: opt.Job, *, out: opt.Out = None, json: opt.Json = False) -> Answer:
-    """Resume a job; nothing is sent or paid twice."""
+    """Resume a job; nothing is sent or paid for twice.
+
+    One that wasn't sent yet is sent, and paid for, without asking.
+    """
     from wan.cli import run
 
     return run.resume(job, out)
@@ -216,7 +219,7 @@ def resume(job: opt.Job, *, out: opt.Out = None, json: opt.Json = False) -> Answ
 
 @_command("cancel", "JOB")
 def cancel(job: opt.Job, *, json: opt.Json = False) -> Answer:
-    """Cancel a job; free until the service has started it."""
+    """Cancel a job: free, but only until the service starts generating."""
     from wan.cli import run
 
     return run.cancel(job)

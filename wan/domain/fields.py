@@ -87,6 +87,8 @@ FIELDS = (  # in the order of the page
         default="",
         longest=catalog.PROMPT_LIMIT,
         folded=False,
+        option_help=f"What happens in the video, up to {catalog.PROMPT_LIMIT:,} characters. "
+        "Left out: the image alone decides.",
     ),
     RequestField(
         name="prompt",
@@ -217,7 +219,7 @@ FIELDS = (  # in the order of the page
         only="image",
         default=True,
         folded=False,
-        option_help="Without sound, where the model can.",
+        option_help="Make the video without audio.",
     ),
     RequestField(
         name="audio",
@@ -226,7 +228,7 @@ FIELDS = (  # in the order of the page
         only="reference",
         default=True,
         folded=False,
-        option_help="Without sound, where the model can.",
+        option_help=f"Make the video without audio ({REFERENCE_TO_VIDEO} only).",
     ),
     RequestField(
         name="audio_url",
@@ -250,7 +252,7 @@ FIELDS = (  # in the order of the page
     ),
     RequestField(
         name="shot_type",
-        about="single shot, or multi for several.",
+        about="single for one shot, multi for several.",
         default="single",
         choices={"single": "shot_single", "multi": "shot_multi"},
     ),

@@ -54,7 +54,7 @@ def measure(path: Path) -> Clip:
         raise NotAVideo(
             Message.of(
                 "result_refused",
-                message=f"the file is no video that opens ({type(error).__name__}).",
+                message=f"the file doesn't open as a video ({type(error).__name__}).",
             )
         ) from None
 

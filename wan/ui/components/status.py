@@ -230,14 +230,17 @@ def sum_up(shown: Sequence[tuple[JobEvent, Mark]], note: Message | None) -> Card
 
 
 def _total(jobs: Sequence[Job]) -> list[Message]:
-    """What jobs cost together, as far as prices are known: while some are on their way, at most."""
+    """What jobs cost together, as far as prices are known: at most, while some are on their way or
+    nobody knows whether one is billed.
+    """
     if any(job.simulated for job in jobs):
         return [Message.of("takes_free")]
     charged = [job for job in jobs if job.live or job.spent is not Spent.NO]
     if not jobs or any(job.amount is None for job in charged):
         return []
     amount = sum((job.amount or Decimal(0) for job in charged), Decimal(0))
-    key = "takes_price_most" if any(job.live for job in jobs) else "takes_price"
+    open_ended = any(job.live or job.spent is Spent.MAYBE for job in charged)
+    key = "takes_price_most" if open_ended else "takes_price"
     return [Message.of(key, price=format_money(amount, jobs[0].currency))]
 
 
