@@ -372,6 +372,7 @@ def test_a_server_that_is_killed_and_comes_back_goes_on(visitor: BrowserContext,
                 assert app.created() == number
                 assert app.jobs() == number
                 page.reload()
+                reach(page, "image", "SUCCEEDED")  # it is shown again, before anything is chosen
 
 
 def test_a_space_without_lasting_storage_warns(visit: Visits, tmp_path: Path):

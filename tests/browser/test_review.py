@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, expect
 
 from tests.browser.findings import THEMES, findings, too_wide
 from tests.browser.serving import App, Visits, generate, opened, reach, say
@@ -303,6 +303,9 @@ def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(
     page.on(
         "request", lambda request: asked.append(request.url) if "/tally" in request.url else None
     )
+    over: list[Request] = []
+    page.on("requestfinished", over.append)
+    page.on("requestfailed", over.append)
     page.clock.run_for(3_000)
     assert asked
     page.route("**/queue/join*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright writes on what it is given
@@ -315,7 +318,10 @@ def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(
             window.wan.date = (times) => date(times, (window.dated += 1));
         }"""
     )
-    asked.clear()  # the page's clock goes on by itself, so that it may have asked until then
+    # The page's clock goes on by itself, so that it may have asked until then.
+    while len(asked) > sum("/tally" in one.url for one in over):
+        page.wait_for_timeout(20)
+    asked.clear()
     page.clock.run_for(30_000)
     assert not asked
     assert page.evaluate("window.dated") < 30, "dates are written when they come, not all the time"

@@ -266,7 +266,7 @@ def test_the_card_of_several_takes_counts_them_and_what_they_cost():
     )
     for words in (
         "2 of 4 done",
-        "1 failed or lost.",
+        "1 failed.",
         "1 in progress.",
         "Total up to ¥3.00.",
         "made before, not charged now",

@@ -2,6 +2,7 @@
 is reached, in which tone, with which buttons. `stage.html` shows it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -211,13 +212,18 @@ def sum_up(shown: Sequence[tuple[JobEvent, Mark]], note: Message | None) -> Card
     jobs = [event.job for event, _ in shown]
     done = [job for job in jobs if job.state is JobState.SUCCEEDED]
     going = [job for job in jobs if job.live]
-    lost = [job for job in jobs if job.state in (JobState.FAILED, JobState.EXPIRED)]
-    cancelled = len(jobs) - len(done) - len(going) - len(lost)
-    counts = {"takes_lost": len(lost), "takes_cancelled": cancelled, "takes_going": len(going)}
+    states = Counter(job.state for job in jobs)
+    counts = {
+        "takes_failed": states[JobState.FAILED],
+        "takes_lost": states[JobState.EXPIRED],
+        "takes_cancelled": states[JobState.CANCELLED],
+        "takes_going": len(going),
+    }
+    is_bad = states[JobState.FAILED] + states[JobState.EXPIRED] > 0
     cost = _total([event.job for event, mark in shown if mark is not Mark.BEFORE])
     return Card(
         title=Message.of("takes_done", done=len(done), takes=len(jobs)),
-        tone="calm" if going else "good" if done else "bad" if lost else "calm",
+        tone="calm" if going else "good" if done else "bad" if is_bad else "calm",
         says=[
             *(Message.of(key, number=number) for key, number in counts.items() if number),
             *cost,
