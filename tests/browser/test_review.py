@@ -304,8 +304,8 @@ def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(
         "request", lambda request: asked.append(request.url) if "/tally" in request.url else None
     )
     over: list[Request] = []
-    page.on("requestfinished", over.append)
-    page.on("requestfailed", over.append)
+    page.on("requestfinished", lambda request: over.append(request))  # noqa: PLW0108 - as below
+    page.on("requestfailed", lambda request: over.append(request))  # noqa: PLW0108 - as below
     page.clock.run_for(3_000)
     assert asked
     page.route("**/queue/join*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright writes on what it is given
