@@ -70,7 +70,9 @@ def test_a_link_that_works_nearby_only_says_so(page: Page, app: App):
             expect(note).to_have_text(said)
         if said == HERE:  # as where the app listens at all addresses already
             page.locator("[data-home]").evaluate("head => (head.dataset.served = '')")
-            expect(note).to_contain_text("open the app by this computer's name or address")
+            expect(note).to_contain_text(
+                "open the app at this computer's network name or IP address"
+            )
             page.locator("[data-home]").evaluate("head => delete head.dataset.served")
         page.keyboard.press("Escape")
 

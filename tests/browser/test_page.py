@@ -120,7 +120,7 @@ def test_references_are_looked_into_when_they_are_dropped(page: Page, tmp_path):
         "walk.mov: The image was converted from HEIC to JPEG", use_inner_text=True
     )
     expect(cast.locator(".wan-bad")).to_contain_text(
-        "film.webm: WebM videos aren't supported. Save it as MP4", use_inner_text=True
+        "film.webm: WebM videos aren't supported. Save yours as MP4", use_inner_text=True
     )
     assert cast.locator("img").evaluate_all("images => images.map(one => one.naturalWidth)") == [
         160,

@@ -69,7 +69,7 @@ REFUSED = {
     "gif": (
         picture((300, 300), kind="GIF", mode="P", color=0),
         "GIF images",
-        "Save it as JPEG or PNG",
+        "Save yours as JPEG or PNG",
     ),
     "5 px": (picture((5, 5)), "5×5 px", "240 to 8000 px"),
     "20,000 px": (picture((20_000, 300), mode="L", color=0), "20000×300 px", "240 to 8000 px"),
