@@ -25,14 +25,14 @@ window.wanForms = (() => {
   let wrote = false; // whether somebody has written into a form since
 
   function restore() {
-    const before = acted;
+    const before = wrote;
     for (const part of texts()) {
       const text = kept(typed(part));
       if (!text || part.value) continue;
       part.value = text;
       part.dispatchEvent(new Event("input", { bubbles: true }));
     }
-    acted = before;
+    acted = wrote = before; // a touch while the page was being opened filled nothing in
   }
 
   // To the page in the other language, where the forms are filled as they are here. A key and a
@@ -144,16 +144,23 @@ window.wanForms = (() => {
     hold(target);
     change(target);
   });
+  // Gradio stops some of these on their way up.
   for (const kind of ["pointerdown", "keydown", "input", "change", "drop"])
-    document.addEventListener(kind, ({ target }) => {
-      acted = true;
-      if (target.closest?.(".wan-brief")) wrote = true;
-    });
+    document.addEventListener(
+      kind,
+      ({ target }) => {
+        acted = true;
+        if (!/pointer|key/.test(kind) && target.closest?.(".wan-brief")) wrote = true;
+      },
+      { capture: true },
+    );
   document.addEventListener("drop", ({ target }) => change(target), true); // Gradio stops it
   document.addEventListener("click", ({ target }) => {
     const tile = target.closest?.("[data-insert]");
     if (tile) insert(tile);
-    if (target.closest?.(".wan-sample")) change(target);
+    if (!target.closest?.(".wan-sample")) return;
+    wrote = true;
+    change(target);
   });
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.(".wan-lang a");

@@ -20,7 +20,8 @@ window.wanLibrary = (() => {
   let asked = 0; // looks so far
   let newest = 0; // the youngest of them that was answered; an older one may be answered after it
   let sight = {}; // the page, and the part of the library, that were asked for last
-  let typed = ""; // the job whose name or project is being typed; another may be shown meanwhile
+  // What is being typed as the name or project of a job; another may be shown meanwhile.
+  let typed = null;
   let offered = ""; // what the work was last seen to show: "progress", or the address of a file
   let focused = { job: "", work: false }; // what had the focus last: a card, or part of the work
 
@@ -111,6 +112,7 @@ window.wanLibrary = (() => {
     const all = (ids, video) => (ids ? ids.split(" ").map((id) => [id, video]) : []);
     if (picked) choose([...all(picked.picked, true), ...all(picked.others, false)], true);
     layNote();
+    if (box.querySelector("[data-of-look]")) sight = cards(); // what was asked for is not shown
     const { ofOpen: refused } = box.querySelector("[data-of-open]")?.dataset ?? {};
     if (refused && refused === wanted) stay(refused);
   }
@@ -149,7 +151,7 @@ window.wanLibrary = (() => {
     if (shown) place = Number(shown.dataset.place) || 0;
     // One part shows the next job too, with what was written for the one before.
     for (const field of box.querySelectorAll("[data-label]"))
-      if (field !== document.activeElement || !typed) field.value = field.defaultValue;
+      field.value = typed && field === document.activeElement ? typed.text : field.defaultValue;
     layNote();
     if (open && !before) enter(box);
     else if (open === "job") rename(box);
@@ -270,7 +272,7 @@ window.wanLibrary = (() => {
   document.addEventListener("focusin", ({ target }) => {
     const job = target.closest(".wan-item")?.dataset.job ?? "";
     focused = { job, work: target.closest("#wan-library-work, .wan-chosen") !== null };
-    typed = "";
+    typed = null;
   });
 
   document.addEventListener("click", ({ target }) => {
@@ -309,13 +311,14 @@ window.wanLibrary = (() => {
   // A name or a project is kept as soon as somebody is done with it.
   document.addEventListener("change", ({ target }) => {
     const { label, job } = target.dataset;
-    if (label) fire("detail", "annotate", { job: typed || job, [label]: target.value });
-    typed = "";
+    if (label) fire("detail", "annotate", { job: typed?.job ?? job, [label]: target.value });
+    typed = null;
   });
 
   // Out of any project leads a button of its own, not a field that is empty.
   document.addEventListener("input", ({ target }) => {
-    if ("label" in target.dataset) typed ||= target.dataset.job;
+    const { label, job } = target.dataset;
+    if (label) typed = { job: typed?.job ?? job, text: target.value };
     if (!("move" in target.dataset)) return;
     const { dataset } = part(".wan-move [data-event=move]");
     if (target.value.trim()) dataset.project = target.value;
@@ -325,7 +328,7 @@ window.wanLibrary = (() => {
 
   // What was typed last is taken back, or a question, or what is shown.
   function escape(field) {
-    if ("label" in field.dataset) [field.value, typed] = [field.defaultValue, ""];
+    if ("label" in field.dataset && typed) [field.value, typed] = [field.defaultValue, null];
     else if (part(`${open ? ".wan-job" : ".wan-chosen"} .wan-ask:not([hidden])`)) ask(false);
     else if (open) close();
   }

@@ -239,6 +239,32 @@ def test_what_was_said_in_a_lost_log_is_kept(database):
         assert store.reviews.get_version("link", NOW + 2) != version
 
 
+def test_what_was_said_after_a_copy_was_left_stays(database):
+    """By a process that had not lost its log; what the copy alone has comes in beside it."""
+    left = database.with_name("wan.sqlite3-rescue-999999999")
+    with opened(database) as store:
+        store.add(job(1, video_key="a"))
+        kept(store)
+        for comment in ("edited", "left"):
+            store.reviews.add_verdict(word("ann", id=comment, comment=f"{comment}, as it was"))
+        store.clear_log()
+    left.write_bytes(database.read_bytes())
+    with opened(left) as lost:
+        for second in (1, 2, 3):
+            assert lost.discussion.edit(ANN, "edited", "Edited in the lost log", NOW + second)
+        assert lost.discussion.add_reply(BOB, answer(comment="left", at=NOW + 3, id="lost"))
+        lost.clear_log()
+    with opened(database) as store:
+        assert store.discussion.edit(ANN, "edited", "Edited since", NOW + 9)
+        assert store.discussion.add_reply(BOB, answer(comment="left", at=NOW + 9, id="since"))
+    with opened(database) as store:
+        review = store.reviews.get("review-link", "somebody")
+        said = [one for take in review.takes for one in take.verdicts]
+        assert {"Edited since", "left, as it was"} <= {one.comment for one in said}
+        assert {reply.id for one in said for reply in one.replies} == {"lost", "since"}
+    assert not left.exists()
+
+
 def test_a_copy_that_a_dead_process_left_is_taken_in(database):
     with opened(database) as store:
         store.add(job(1))

@@ -36,8 +36,9 @@ UPDATE copy.jobs SET state = 'UNCERTAIN' WHERE state = 'SUBMITTING' AND EXISTS (
     WHERE other.id <> jobs.id AND other.state = 'SUBMITTING'
     AND (other.account, other.model) = (jobs.account, jobs.model))
 """
-# Each change of a comment is counted: where the copy has more of them in a review, it has the
-# comments as they are now. A reply that it has not was deleted by its writer.
+# Each change of a comment is counted: where the copy has more of them in a review, what it has
+# counts, but for what another process has written since. A reply from before the copy's last word
+# that the copy has not was deleted by its writer.
 _DISCUSSED = (
     """
 CREATE TEMP TABLE discussed AS SELECT copy.id, copy.changes FROM copy.reviews copy
@@ -46,9 +47,18 @@ WHERE coalesce(copy.changes, 0) > coalesce(there.changes, 0)
 """,
     """
 DELETE FROM main.verdicts WHERE review_id IN (SELECT id FROM temp.discussed)
-AND id IN (SELECT id FROM copy.verdicts)
+AND coalesce(edited_at, created_at) <= (
+    SELECT coalesce(edited_at, created_at) FROM copy.verdicts copy WHERE copy.id = verdicts.id)
 """,
-    "DELETE FROM main.replies WHERE review_id IN (SELECT id FROM temp.discussed)",
+    """
+DELETE FROM main.replies WHERE review_id IN (SELECT id FROM temp.discussed)
+AND coalesce(edited_at, created_at) <= coalesce(
+    (SELECT coalesce(edited_at, created_at) FROM copy.replies copy WHERE copy.id = replies.id),
+    (SELECT max(coalesce(edited_at, created_at)) FROM (
+        SELECT review_id, edited_at, created_at FROM copy.verdicts
+        UNION ALL SELECT review_id, edited_at, created_at FROM copy.replies
+    ) said WHERE said.review_id = replies.review_id))
+""",
     """
 UPDATE main.reviews SET changes = discussed.changes FROM temp.discussed discussed
 WHERE discussed.id = reviews.id

@@ -1,7 +1,7 @@
 """The numbers of takes: whoever's they are, no two of a brief with a video have the same."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,6 @@ from wan.database.schema import JOBS
 from wan.domain.jobs import LIVE, Job, JobState
 
 _HOLDS_ITS_NUMBER = frozenset(state.value for state in LIVE | {JobState.SUCCEEDED})
-_Numbered = tuple[int | None, str]  # number and state of a job
 _BY_AGE = JOBS.c.created_at, JOBS.c.id
 
 
@@ -20,8 +19,8 @@ def number(connection: sa.Connection, job: Job) -> Job:
     another take on its way or with a video has that, or it is 0; else the next.
     """
     brief = sa.select(JOBS.c.take, JOBS.c.state).where(JOBS.c.brief_id == job.brief_id)
-    there = [(take, state) for take, state in connection.execute(brief)]
-    return replace(job, take=_choose_number(job.take, there))
+    there = _Numbers((take, state) for take, state in connection.execute(brief))
+    return replace(job, take=there.choose(job.take))
 
 
 def number_older(connection: sa.Connection) -> None:
@@ -46,19 +45,32 @@ def _number(rows: Sequence[Any]) -> dict[str, int]:
     """Return the numbers of those rows of a brief that have none, by their ids."""
     seeds = {row.id: row.seed for row in rows}
     known = {row.id: row.take for row in rows if row.take is not None}
+    numbers = _Numbers((row.take, row.state) for row in rows if row.id in known)
     new: dict[str, int] = {}
     for row in rows:
         if row.id not in known:
             again = seeds.get(row.retried_from) == row.seed
             wanted = known.get(row.retried_from, 0) if again else 0
-            there = [(known[one.id], one.state) for one in rows if one.id in known]
-            new[row.id] = known[row.id] = _choose_number(wanted, there)
+            new[row.id] = known[row.id] = numbers.choose(wanted)
+            numbers.add(known[row.id], row.state)
     return new
 
 
-def _choose_number(wanted: int, there: Sequence[_Numbered]) -> int:
-    """Return a number for a take beside those that are there: the wanted one if it is free."""
-    held = {0, *(take for take, state in there if state in _HOLDS_ITS_NUMBER)}
-    if wanted not in held:
-        return wanted
-    return max((take or 1 for take, _ in there), default=0) + 1
+class _Numbers:
+    """The numbers of the takes of a brief."""
+
+    def __init__(self, there: Iterable[tuple[int | None, str]]) -> None:
+        """there: number and state of each job."""
+        self._held, self._highest = {0}, 0
+        for take, state in there:
+            self.add(take, state)
+
+    def add(self, take: int | None, state: str) -> None:
+        """Note a job; an earlier version gives it no number."""
+        self._highest = max(self._highest, take or 1)
+        if take and state in _HOLDS_ITS_NUMBER:
+            self._held.add(take)
+
+    def choose(self, wanted: int) -> int:
+        """Return a number for a new take: the wanted one if it is free."""
+        return self._highest + 1 if wanted in self._held else wanted

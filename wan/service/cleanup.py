@@ -66,9 +66,9 @@ async def _clear_announced(jobs: Jobs, storage: Storage, before: float) -> None:
     """Delete the files that a process has put, and died before it wrote their row."""
     if announced := await asyncio.to_thread(storage.list_announced, before):
         kept = await jobs.list_ids()
-        for key in announced:
-            if _job_of(key) not in kept:
-                await storage.remove(key, before)
+        for key in announced:  # a note that was being written may hold half of one
+            if key.startswith("videos/") and _job_of(key) not in kept:
+                await storage.remove(key)
 
 
 async def _clear_references(jobs: Jobs, storage: Storage, before: float) -> None:
