@@ -170,7 +170,10 @@ window.wanStudio = (() => {
     const look = () => {
       if (isLive(tab)) attach(tab);
       if (innerWidth < 900 && !view(tab).querySelector("[data-field]"))
-        window.wan.scrollTo(document.getElementById(`wan-${tab}-view`));
+        window.wan.scrollTo(
+          view(tab).querySelector(".wan-take[data-live]") ??
+            document.getElementById(`wan-${tab}-view`),
+        );
     };
     setTimeout(() => when(() => shows(tab, job), look), 60);
   }
@@ -227,7 +230,10 @@ window.wanStudio = (() => {
   function acted(tab, verb) {
     endTurn(tab, verb);
     const single = !view(tab)?.querySelector(".wan-take");
-    if (single && (verb === "retry" || verb === "sure")) generated(tab);
+    const makes = verb === "retry" || verb === "sure";
+    // The button is gone with the stage of one job, also where a new take has come beside it
+    if (makes && (single || document.activeElement === document.body)) generated(tab);
+    else if (makes) started(tab);
     else if (!single || verb !== "cancel") setTimeout(() => isLive(tab) && attach(tab), 60);
   }
 

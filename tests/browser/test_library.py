@@ -401,14 +401,14 @@ def test_the_library_follows_what_is_on_its_way(page: Page, app: App):
     made(page, "The first.")
     with app.holding("RUNNING"):
         page.locator("#wan-image-view [data-press=retry]").click()
-        page.locator("#wan-image-view [data-live]").wait_for()
+        page.locator("#wan-image-view .wan-take[data-live]").wait_for()
         library(page)
         page.locator('.wan-item:not([data-state="SUCCEEDED"])').wait_for()
-        page.locator("[data-choose]").first.check()
+        page.locator(".wan-item [data-choose]").first.check()
         page.locator("[data-event=open]").nth(1).focus()
         page.evaluate("document.querySelectorAll('.wan-item img')[0].kept = true")
     expect(page.locator('.wan-item[data-state="SUCCEEDED"]')).to_have_count(2, timeout=60_000)
-    assert page.locator("[data-choose]").nth(1).is_checked()
+    assert page.locator(".wan-item [data-choose]").nth(1).is_checked()
     expect(page.locator("[data-event=open]").nth(1)).to_be_focused()
     assert page.evaluate("document.querySelectorAll('.wan-item img')[1].kept")
 
@@ -476,12 +476,15 @@ def test_a_new_take_shows_its_brief_first_and_takes_are_numbered_named_and_filed
     page.reload()
     expect(prompt).to_have_value("Once more.")
     expect(page.locator("#wan-image-reference_image img")).to_be_visible()
+    takes = page.locator("#wan-image-takes")
+    takes.get_by_label("4", exact=True).check()
     library(page)
     page.locator("[data-event=open]").click()
     before = app.created()
     again = page.locator(".wan-job [data-event=again]")
     again.click()
     expect(go).to_be_focused()
+    expect(takes.get_by_label("1", exact=True)).to_be_checked()
     expect(go).to_contain_text("New take")
 
     def write() -> None:

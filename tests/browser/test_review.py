@@ -55,13 +55,11 @@ def takes(visits: Visits, app: App) -> tuple[dict[str, str], list[str]]:
         expect(page.locator("#wan-image-view .preview")).to_be_visible()
         say(page, "image", "She turns to the camera.")
         generate(page, "image")
-        jobs = [taken(page)]
+        taken(page)
         page.locator("#wan-image-view [data-press=retry]").click()
-        page.wait_for_function(
-            "last => !document.querySelector('#wan-image-view')?.textContent.includes(last)",
-            arg=jobs[0],
-        )
-        jobs.append(taken(page))
+        takes = page.locator("#wan-image-view .wan-take[data-state=SUCCEEDED]")
+        expect(takes).to_have_count(2, timeout=60_000)
+        jobs = [take.get_attribute("data-of") for take in takes.all()]
         return page.evaluate("({ ...localStorage })"), jobs
 
 

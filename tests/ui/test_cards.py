@@ -147,6 +147,18 @@ def test_a_doubtful_end_warns_before_another_try():
     assert 'data-press="retry"' not in asked
 
 
+def test_a_new_take_says_what_it_costs():
+    assert "New take · ¥1.50" in read(show_job("en", event(JobState.SUCCEEDED)))
+    free = show_job("en", event(JobState.SUCCEEDED, backend="simulator"))
+    assert "New take</button>" in free
+
+
+def test_takes_beyond_those_that_fit_are_said_to_be_in_the_library():
+    four = [(event(JobState.SUCCEEDED, take=number), Mark.NONE) for number in (2, 3, 4, 5)]
+    assert "the others are in the Library" in show_takes("en", four)
+    assert "Library" not in show_takes("en", four[:3])
+
+
 def test_done_shows_video_facts_and_adjustments():
     adjusted = [Message.of("fps_conformed", given=30, fps=24)]
     measured = {

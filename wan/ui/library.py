@@ -115,7 +115,8 @@ class Library:
         self._connect_act(self.detail.use, self.use, forms)
         self._connect_act(self.detail.frame, self.frame, forms)
         self._connect_act(self.detail.watch, self.watch, stages)
-        self._connect_act(self.detail.again, self.again, forms)
+        takes = [run.takes for run in self._runs.values()]
+        self._connect_act(self.detail.again, self.again, [*forms, *takes])
         self._connect_act(self.detail.retry, self.retry, stages)
         self._connect_act(self.detail.delete, self.delete, [])
 
@@ -273,9 +274,12 @@ class Library:
         return self._fill(*form)
 
     async def again(self, caller: Caller, job_id: str) -> list[Any]:
-        """Do as `use`, for new takes of the job: each draws a seed of its own."""
+        """Do as `use`, for a new take of the job, which draws a seed of its own. However many were
+        made at once before, this is about one until somebody says otherwise.
+        """
         tab, form = await reuse_settings.read_settings(self._studio, job_id, owner=caller.owner)
-        return self._fill(tab, form | {"seed": ""}, job_id=job_id)
+        takes = ["1" if of == tab else gr.skip() for of in self._runs]
+        return [*self._fill(tab, form | {"seed": ""}, job_id=job_id), *takes]
 
     async def frame(self, caller: Caller, job_id: str) -> list[Any]:
         """Make the last frame of a job's video the picture of the next shot."""

@@ -31,7 +31,7 @@ from wan.ui.components.lines import Recalled
 from wan.ui.components.stage import Stage, show_idle, show_stage
 from wan.ui.components.status import Card, failure_card, ready, refusal_card
 from wan.ui.handling import make_listener_check
-from wan.ui.takes import Mark, Take, mark_takes, read_takes, select_takes, write_takes
+from wan.ui.takes import Mark, Take, mark_takes, place_take, read_takes, select_takes, write_takes
 from wan.web.capacity import Capacity
 from wan.web.events import RECHECK
 
@@ -69,9 +69,7 @@ _log = logging.getLogger(__name__)
 
 
 class TabStage:
-    """The stage of one tab, and the takes that it shows. Built where it stands on the page, wired
-    by `wire` when the form is there.
-    """
+    """The stage of one tab, and the takes that it shows. `wire` connects it with the form."""
 
     fields: dict[str, Component]
     """The form, by the names of the request's fields."""
@@ -329,6 +327,8 @@ class TabStage:
         old, *others = select_takes(shown, event.job)
         if others:
             raise JobNotFound
+        # Before anything is paid: from then on nothing may keep the new id from the page
+        jobs = [await self._studio.library.get(take.job_id, owner=owner) for take in shown]
         try:
             job = await self._studio.submission.retry(
                 old.job_id, owner=owner, permission=caller.permission, may_pay_twice=may_pay_twice
@@ -336,7 +336,7 @@ class TabStage:
         except MayPayTwice as doubt:
             shown = mark_takes(shown, [old], mark=Mark.ASKS)
             return await self._draw_now(shown, owner, asks=doubt.message), write_takes(shown)
-        shown = [Take(job.id) if take is old else take for take in shown]
+        shown = place_take(shown, jobs, old, job)
         return await self._show_new(shown, owner), write_takes(shown)
 
     async def _show_new(

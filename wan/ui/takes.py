@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from wan.domain.catalog import TAKES_LIMIT
 from wan.domain.errors import JobNotFound
+from wan.domain.jobs import Job
 
 _QUIET = "~"  # an earlier version's mark of a take that was not watched
 
@@ -70,3 +71,22 @@ def mark_takes(shown: Sequence[Take], meant: Sequence[Take], *, mark: Mark) -> l
     return [
         replace(take, mark=mark) if take in meant and len(shown) > 1 else take for take in shown
     ]
+
+
+def place_take(shown: Sequence[Take], jobs: Sequence[Job], old: Take, new: Job) -> list[Take]:
+    """Return the takes with a job that was made from one of them. jobs: theirs.
+
+    A further try, which keeps its number, stands in the place of the first. A new take comes last,
+    so that it can be compared with the one it was made from; where there is no room for it, the
+    first other one that has ended leaves.
+    """
+    made_from = jobs[shown.index(old)]
+    if (new.brief_id, new.take) == (made_from.brief_id, made_from.take):
+        return [Take(new.id) if take == old else take for take in shown]
+    if new.id in [take.job_id for take in shown]:  # a second click, which has joined the first
+        return list(shown)
+    if len(shown) < TAKES_LIMIT:
+        return [*shown, Take(new.id)]
+    ended = [take for take, job in zip(shown, jobs, strict=True) if take != old and not job.live]
+    leaves = (ended or [old])[0]
+    return [*(take for take in shown if take != leaves), Take(new.id)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from wan.domain.catalog import format_money
+from wan.domain.catalog import TAKES_LIMIT, format_money
 from wan.domain.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
 from wan.domain.messages import Message
 from wan.ui.takes import Mark
@@ -221,12 +221,14 @@ def sum_up(shown: Sequence[tuple[JobEvent, Mark]], note: Message | None) -> Card
     }
     is_bad = states[JobState.FAILED] + states[JobState.EXPIRED] > 0
     cost = _total([event.job for event, mark in shown if mark is not Mark.BEFORE])
+    has_more = len(jobs) == TAKES_LIMIT and max(job.take for job in jobs) > TAKES_LIMIT
     return Card(
         title=Message.of("takes_done", done=len(done), takes=len(jobs)),
         tone="calm" if going else "good" if done else "bad" if is_bad else "calm",
         says=[
             *(Message.of(key, number=number) for key, number in counts.items() if number),
             *cost,
+            *([Message.of("takes_more", number=TAKES_LIMIT)] if has_more else []),
         ],
         chosen=" ".join(job.id for job in done) if len(done) > 1 else "",
         buttons=[Button("cancel", "cancel_all")] if sum(map(_can_cancel, jobs)) > 1 else [],
