@@ -15,6 +15,7 @@ _SECONDS_OF_A_TAKE = 4
 """By which the last of several takes is later for each before it, as they are sent, downloaded and
 conformed one after the other. An estimate, until three of our own briefs say better.
 """
+_ENOUGH = 3  # runs of our own, from which on they count in place of the catalog
 IDLE = 1.0  # seconds between two looks for work that another process may have queued
 
 
@@ -51,24 +52,48 @@ def next_poll_delay(every: float, attempts: int = 0, retry_after: float | None =
 
 
 def usual_seconds(
-    model: Model, *, simulated: bool, past: Sequence[float] = (), takes: int = 1
+    model: Model,
+    *,
+    simulated: bool,
+    past: Sequence[float] = (),
+    runs: Sequence[float] = (),
+    takes: int = 1,
 ) -> tuple[int, int]:
-    """Return how long a run usually takes, from and to, in seconds: by our own last runs where
-    there are enough, else by the catalog. takes: how many run side by side; the last video comes
-    later than one alone would.
+    """Return how long a run usually takes, from and to, in seconds: by what so many takes took
+    together the last times where that is known, else by our own last runs, else by the catalog.
+
+    past: of so many takes together. runs: of one each in RUNNING, as for `expected_seconds`, whose
+    answer is not later than what this one ends with: both stand on the page. takes: how many run
+    side by side; the last video comes later than one alone would.
     """
-    if len(past) >= 3:
-        ordered = sorted(past)
-        return round(ordered[len(ordered) // 5]), round(ordered[-1 - len(ordered) // 5])
-    low, high = SIMULATOR_USUAL_SECONDS if simulated else model.usual_seconds
-    return low, high + (takes - 1) * _SECONDS_OF_A_TAKE
+    if len(past) >= _ENOUGH:
+        low, high = _without_extremes(past)
+    else:
+        low, high = (
+            _without_extremes(runs)
+            if len(runs) >= _ENOUGH
+            else _known_seconds(model, simulated=simulated)
+        )
+        high += (takes - 1) * _SECONDS_OF_A_TAKE
+    return low, max(high, round(expected_seconds(model, simulated=simulated, past=runs)))
+
+
+def _without_extremes(seconds: Sequence[float]) -> tuple[int, int]:
+    """Return the range that is left without the lowest and the highest fifth."""
+    ordered = sorted(seconds)
+    return round(ordered[len(ordered) // 5]), round(ordered[-1 - len(ordered) // 5])
+
+
+def _known_seconds(model: Model, *, simulated: bool) -> tuple[int, int]:
+    """Return the usual range before anything is known of our own runs."""
+    return SIMULATOR_USUAL_SECONDS if simulated else model.usual_seconds
 
 
 def expected_seconds(model: Model, *, simulated: bool, past: Sequence[float] = ()) -> float:
     """Return how long RUNNING takes, in seconds: the median of our own last runs, else the middle
     of what is usual.
     """
-    if len(past) >= 3:
+    if len(past) >= _ENOUGH:
         return median(past)
-    low, high = usual_seconds(model, simulated=simulated)
+    low, high = _known_seconds(model, simulated=simulated)
     return (low + high) / 2

@@ -258,10 +258,11 @@ class Submission:
         region = self._settings.priced_region(own_region) if own_region else self._connection.region
         simulated = self._settings.backend == "simulator" and not own
         past: list[float] = []
+        runs: list[float] = []
+        kind = ("simulator" if simulated else "dashscope", model, duration)
         with contextlib.suppress(StorageUnavailable):  # a price does not wait for the database
-            past = await self._durations.list_brief_seconds(
-                "simulator" if simulated else "dashscope", model, duration, takes
-            )
+            runs = await self._durations.list_run_seconds(*kind)
+            past = await self._durations.list_brief_seconds(*kind, takes)
         where = {"region": region, "currency": "" if own else self._connection.currency}
         of_tier = partial(
             catalog.price,
@@ -272,7 +273,7 @@ class Submission:
             videos=videos,
             references=references,
         )
-        usual = polling.usual_seconds(known, simulated=simulated, past=past, takes=takes)
+        usual = polling.usual_seconds(known, simulated=simulated, past=past, runs=runs, takes=takes)
         return Quote(
             {tier: of_tier(size=tier) for tier in catalog.TIERS},
             catalog.tier_of(size),
