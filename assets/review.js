@@ -316,14 +316,25 @@
     });
   }, EVERY);
 
+  function fold(question) {
+    question.open = false;
+    question.querySelector("summary").focus();
+  }
+
   // While its owner ends a review, it is not asked for its tally; a question is taken back by its
   // own button.
   document.addEventListener("click", ({ target }) => {
     const button = target.closest?.("[data-review-keep], [data-event=revoke], [data-event=delete]");
     if (!button) return;
     const root = button.closest("[data-live]");
-    if ("reviewKeep" in button.dataset) button.closest("details").open = false;
+    if ("reviewKeep" in button.dataset) fold(button.closest("details"));
     else if (root) resting.set(root, Date.now() + RESTS);
+  });
+
+  // A question whose answer leaves the page as it is closes by itself.
+  document.addEventListener("click", ({ target }) => {
+    const question = target.closest?.(".wr-ask:has([data-event=withdraw], [data-press=withdraw])");
+    if (question && target.closest("[data-event], [data-press]")) fold(question);
   });
 
   // A question that nobody answers goes by Escape, or by a click elsewhere.
@@ -331,13 +342,15 @@
   document.addEventListener("click", ({ target }) =>
     questions().forEach((one) => one.contains(target) || (one.open = false)),
   );
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    for (const one of questions()) {
-      one.open = false;
-      one.querySelector("summary").focus();
-    }
-  });
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key !== "Escape" || !questions().length) return;
+      questions().forEach(fold);
+      event.preventDefault(); // this Escape has done its work, before another script hears of it
+    },
+    { capture: true },
+  );
 
   // The server knows the end of a link only; where the app is reached, the browser knows.
   function complete() {

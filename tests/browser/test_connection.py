@@ -139,6 +139,7 @@ def test_links_that_are_withdrawn_lead_nowhere(visitor: Page):
     source = visitor.locator("#wan-image-view video").get_attribute("src")
     assert visitor.request.get(f"{visitor.url}{source}").status == 200
     visitor.locator("#wan-image-view [data-copy=link]").click()
+    visitor.locator("#wan-image-view .wr-ask summary").click()
     visitor.locator("#wan-image-view [data-press=withdraw]").click()
     expect(visitor.locator("#wan-image-view video")).not_to_have_attribute("src", source)
     assert visitor.request.get(f"{visitor.url}{source}").status == 404

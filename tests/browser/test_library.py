@@ -275,17 +275,55 @@ def test_what_can_be_downloaded(owner: Page, tmp_path: Path):
     owner.locator("[data-event=open]").first.click()
     with owner.expect_download() as bundle:
         owner.locator(".wan-job [data-event=bundle]").click()
-    assert bundle.value.suggested_filename.endswith(".zip")
+    seed = owner.locator(".wan-job a[download]").get_attribute("download").removesuffix(".mp4")
+    assert bundle.value.suggested_filename == f"{seed}.zip"
     assert Path(bundle.value.path()).read_bytes()[:2] == b"PK"
     with owner.expect_download() as video:
         owner.locator(".wan-job a[download]").click()
     with av.open(str(video.value.path())) as film:
         assert film.streams.video[0].width == 1280
+    name = owner.locator("[data-label=name]")
+    name.fill("Kite / sea")
+    name.blur()
+    link = owner.locator('.wan-job a[download="Kite - sea - take 1.mp4"]')
+    link.wait_for()
+    owner.locator(".wan-work [data-event=dismiss]").click()
+    with owner.expect_download() as bundle:
+        owner.locator(".wan-job [data-event=bundle]").click()
+    assert bundle.value.suggested_filename == "Kite - sea - take 1.zip"
+    name.fill("")
+    name.blur()
+    expect(link).to_have_count(0)
 
 
 def chosen(page: Page) -> str:
     """The ids of the chosen takes, in the order of choosing."""
     return page.evaluate("window.wanSelection.chosen()")
+
+
+def shared_and_reset(page: Page) -> None:
+    """The video that is open in the library can be shared, until its link is reset."""
+    job = page.locator(".wan-job")
+    expect(job.locator(".wan-linked")).to_be_hidden()
+    job.locator("[data-copy=link]").click()
+    link = job.locator(".wan-linked input").input_value()
+    assert page.request.get(link).status == 200
+    job.get_by_text("Reset share link").click()
+    page.keyboard.press("Escape")
+    expect(job.locator(".wr-sure")).to_be_hidden()
+    assert page.request.get(link).status == 200
+    job.get_by_text("Reset share link").click()
+    job.locator("[data-event=withdraw]").click()
+    expect(job.locator(".wan-note")).to_contain_text("no longer work")
+    expect(job.locator(".wr-sure")).to_be_hidden()
+    expect(job.locator(".wan-linked")).to_be_hidden()
+    assert page.request.get(link).status == 404
+    shown = job.get_attribute("data-job")
+    job.locator("[data-add]").click()
+    expect(page.locator("#wan-review-chosen li").last).to_be_visible()
+    assert shown in chosen(page).split()
+    page.get_by_role("tab", name="Library").click()
+    expect(job).to_be_visible()
 
 
 def test_takes_are_chosen_compared_and_joined(owner: Page, tmp_path: Path):
@@ -316,6 +354,7 @@ def test_takes_are_chosen_compared_and_joined(owner: Page, tmp_path: Path):
     owner.locator(".wan-work [data-event=open]").click()
     job = owner.locator(".wan-job")
     expect(job.locator(".wan-job-cost")).to_contain_text("free")
+    shared_and_reset(owner)
     job.locator("[data-event=open]").first.click()
     expect(job).to_have_attribute("data-job", ids[2])
     owner.keyboard.press("Escape")

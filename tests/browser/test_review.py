@@ -260,7 +260,7 @@ def test_a_revoked_link_closes_the_page_and_the_videos(made: Made, others: list[
     phone = answered(others[0], made.link)
     video = f"{made.link}/1/video.mp4"
     assert phone.request.get(video, headers={"Range": "bytes=0-9"}).status == 206
-    made.owner.locator(".wr-ask summary").first.click()
+    made.owner.locator(".wr-acts .wr-ask summary").first.click()
     made.owner.get_by_role("button", name="Revoke link").click()
     expect(made.owner.locator(".opened .wr-state")).to_have_text("Revoked", use_inner_text=True)
     expect(made.owner.locator("input[data-review-link]")).to_have_count(0)
@@ -278,7 +278,7 @@ def test_a_video_plays_on_when_the_reviews_are_shown_anew(made: Made):
     video.evaluate(
         "video => { video.muted = video.loop = video.marked = true; return video.play(); }"
     )
-    made.owner.locator(".wr-ask summary").first.click()
+    made.owner.locator(".wr-acts .wr-ask summary").first.click()
     made.owner.get_by_role("button", name="Revoke link").click()
     expect(made.owner.locator(".opened .wr-state")).to_have_text("Revoked", use_inner_text=True)
     expect(made.owner.locator("input[data-review-link]")).to_have_count(0)
@@ -297,7 +297,7 @@ def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(
     opened(page, app.url)
     page.get_by_role("tab", name="Review").click()
     page.locator(".wr-head").first.click()
-    page.locator(".wr-ask summary").first.click()
+    page.locator(".wr-acts .wr-ask summary").first.click()
     page.on(
         "request", lambda request: asked.append(request.url) if "/tally" in request.url else None
     )

@@ -96,6 +96,11 @@ def watched_by_link(page: Page) -> None:
     expect(theirs.locator("h1")).to_have_text("It leads on.")
     assert theirs.evaluate("document.documentElement.scrollWidth") <= 390
     assert findings(theirs, *THEMES) == []
+    box.get_by_text("Reset share link").click()
+    expect(box.locator(".wr-sure")).to_contain_text("will stop working")
+    page.keyboard.press("Escape")
+    expect(box.locator(".wr-sure")).to_be_hidden()
+    box.get_by_text("Reset share link").click()
     box.locator("[data-press=withdraw]").click()
     expect(page.locator("#wan-image-view .wan-card")).to_contain_text("Old links to this video")
     expect(box).to_be_hidden()

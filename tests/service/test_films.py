@@ -125,6 +125,12 @@ async def test_a_film_is_a_job_like_any_other_and_costs_nothing(studio, simulato
         assert sorted(made.namelist()) == sorted(
             f"{name}.{ending}" for name in named for ending in ("mp4", "json")
         )
+    await studio.library.label([film.id], owner=OWNER, name="Opening: film v1")
+    await studio.library.label([first.id], owner=OWNER, name="Hero")
+    await studio.exports.archive([film.id, first.id], owner=OWNER, target=archive, progress=print)
+    with zipfile.ZipFile(archive) as made:
+        named = ["01-Opening- film v1", f"02-Hero - take {first.take}"]
+        assert made.namelist() == [f"{name}.{end}" for name in named for end in ("mp4", "json")]
     assert inputs.read_settings(video)["shots"] == told["shots"]
     with pytest.raises(WanError, match="combined from takes"):
         await studio.submission.retry(film.id, owner=OWNER)

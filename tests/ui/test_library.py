@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ui.test_cards import read
+from wan.domain.catalog import FILM
 from wan.domain.jobs import CHOSEN_LIMIT, Job, JobEvent, JobPage, JobState, Reference, Spent
 from wan.domain.messages import Message
 from wan.ui import library, reuse_settings
@@ -191,6 +192,15 @@ def test_what_can_be_done_depends_on_the_state():
     assert 'data-act="ask"' not in running
     assert 'data-event="watch"' in running
     assert 'data-event="frame"' not in failed
+    film = html.show_job("en", event(replace(DONE, model=FILM, payload={"shots": []})))
+    for shares in (done, film):
+        assert 'data-add="job"' in shares
+        assert 'data-copy="link"' in shares
+        assert 'data-link="video/token"' in shares
+        assert 'data-event="withdraw"' in shares.split("<summary")[1], "asks first"
+    for none in (running, failed):
+        assert "data-link" not in none
+        assert 'data-event="withdraw"' not in none
 
 
 def test_settings_go_back_into_the_form_that_made_them(tmp_path):

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
+from wan.domain.file_names import read_name
 from wan.domain.jobs import Job
 from wan.domain.turns import Asker
 from wan.media import embedded_settings, inputs, join
@@ -137,7 +138,7 @@ class Exports:
 
 def _name_of(job: Job) -> str:
     """Return what the files of a job are called in a ZIP. A film has no seed of its own."""
-    return job.model if job.is_film else f"{job.model}-{job.seed}"
+    return read_name(job) or (job.model if job.is_film else f"{job.model}-{job.seed}")
 
 
 def _require_count(given: int, allowed: range) -> None:

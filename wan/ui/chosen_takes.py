@@ -10,6 +10,7 @@ import gradio as gr
 
 from wan.domain.catalog import Fit
 from wan.domain.errors import InvalidInput
+from wan.domain.file_names import name_file
 from wan.domain.jobs import Job
 from wan.domain.messages import Message
 from wan.service.films import differ_in_shape
@@ -152,7 +153,7 @@ class ChosenTakes:
             return html.show_download(
                 self._language,
                 f"media/{film.media_token}/video.mp4",
-                "wan-film.mp4",
+                f"{name_file(film)}.mp4",
                 "library_film",
                 job=film.id,
             )
@@ -173,4 +174,5 @@ class ChosenTakes:
         async with reuse_settings.create_file(self._studio, name, [job.id], owner=owner) as path:
             await self._studio.exports.bundle(job.id, owner=owner, target=path)
         address = file_address(self._studio.uploads.name(path))
-        return html.show_download(self._language, address, name, "library_bundle", at_once=True)
+        called = f"{name_file(job)}.zip"  # not here, where a text of somebody's names no file
+        return html.show_download(self._language, address, called, "library_bundle", at_once=True)

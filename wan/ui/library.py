@@ -101,6 +101,14 @@ class Library:
             trigger_mode="multiple",
         ).then(None, js="() => window.wanLibrary.refresh()")
         self._events.connect(
+            self.detail.withdraw,
+            self.withdraw,
+            outputs=self._note,
+            refuse=self._refuse_note,
+            values=OfJob,
+            trigger_mode="multiple",
+        ).then(None, js="() => window.wanLibrary.refresh()")
+        self._events.connect(
             self._grid.annotate,
             self.star,
             outputs=self._note,
@@ -262,6 +270,12 @@ class Library:
             note = error.message
         good = note.key == "library_kept"
         return html.show_note(self._language, note, of_job=event.job, good=good)
+
+    async def withdraw(self, caller: Caller, event: OfJob) -> str:
+        """Make every link to a job's video that was given away lead nowhere."""
+        await self._studio.library.withdraw_links(event.job, owner=caller.owner)
+        note = Message.of("links_withdrawn")
+        return html.show_note(self._language, note, of_job=event.job, good=True)
 
     async def star(self, caller: Caller, event: html.Labels) -> str:
         """Star a job among the cards, or take its star away."""

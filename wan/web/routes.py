@@ -86,9 +86,9 @@ def _file_route(studio: Studio) -> Route:
         headers = {"Cache-Control": "private, no-cache"}
         if kind.startswith(("image/", "video/")) and kind != "image/svg+xml":
             return FileResponse(path, media_type=kind, headers=headers)
-        return FileResponse(
-            path, media_type="application/octet-stream", filename=path.name, headers=headers
-        )
+        # Without a name, so that the link to it can give one; else it is the end of the address.
+        headers["Content-Disposition"] = "attachment"
+        return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
     return Route("/gradio_api/file={path:path}", file)
 

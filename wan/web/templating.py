@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from wan.domain.file_names import name_file
 from wan.domain.messages import Language, t
 from wan.web.facts import as_clock, differences, frame_rate, measurements, shape
 from wan.web.languages import TAGS
@@ -52,6 +53,7 @@ def _environment(folders: tuple[Path, ...], language: Language) -> Environment:
         "measurements": partial(measurements, language),
         "shape": shape,
         "differences": differences,
+        "file_name": name_file,
     }
     return environment
 

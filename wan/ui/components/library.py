@@ -98,7 +98,7 @@ class LibraryDetail(Component):
 
     event_names = (
         *("close", "open", "annotate", "use", "frame", "again", "retry", "watch"),
-        *("bundle", "delete"),
+        *("bundle", "withdraw", "delete"),
     )
 
 
