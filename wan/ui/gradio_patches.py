@@ -13,9 +13,12 @@ from typing import Any
 
 import httpx
 from gradio import Blocks, component_meta, http_server, processing_utils
+from gradio.i18n import I18n
 from gradio.state_holder import SessionState
 from uvicorn.config import Config
 
+from wan.domain.messages import t
+from wan.web.languages import TAGS
 from wan.web.listening import Listener
 from wan.web.sockets import Connection, ConnectionRegistry, Limits
 
@@ -92,6 +95,23 @@ def keep_no_values() -> None:
     begin.wan = True  # type: ignore[attr-defined]
     SessionState.__init__ = begin  # type: ignore[method-assign]
     SessionState._update_value_in_config = lambda *_: None  # type: ignore[method-assign]
+
+
+def words() -> I18n:
+    """Return our own words for those of Gradio that it lacks (gradio 6.31.0 shows `common.upload` as
+    it stands), or puts another way than the rest of the page.
+    """
+    keys = {
+        "common.upload": "file_upload",
+        "upload_text.drop_file": "file_drop",
+        "upload_text.click_to_upload": "file_browse",
+    }
+    return I18n(
+        **{
+            tag: {name: t(language, key) for name, key in keys.items()}
+            for language, tag in TAGS.items()
+        }
+    )
 
 
 def write_no_stubs() -> None:

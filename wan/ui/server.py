@@ -24,7 +24,7 @@ from wan.service.runner import STOP_LIMIT
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
 from wan.ui.api.mcp import install_mcp
-from wan.ui.gradio_patches import serve_within_limits
+from wan.ui.gradio_patches import serve_within_limits, words
 from wan.ui.inputs import Page
 from wan.ui.theme import WanTheme
 from wan.web import review_html, review_page, spending_page, video_page
@@ -122,6 +122,7 @@ class Server:
             "auth": self._authenticate if self._studio.settings.users else None,
             "footer_links": ["api"],
             "root_path": "",  # the guard says in each request where the app is reached
+            "i18n": words(),
             "theme": WanTheme(),
             "css": read_assets("css", *_STYLES),
             # What stands here is not prefixed as `css` is, so that the same files dress pages that
