@@ -26,6 +26,7 @@ Prices = Mapping[Tier, Price | None]
 CROP_FIELDS = ("crop_x", "crop_y", "zoom")
 FIELDS = ("shape", "quality", "fit", "pad_color", *CROP_FIELDS)
 """What a form has of all this; one for references has the first two."""
+_USUAL_CROP = Crop()
 _BLACK = "#000000"
 _BLURRED, _COLORED = "pad", "color"
 """How a form says what a picture is padded with."""
@@ -130,18 +131,17 @@ def add_crop(language: Language, tab: str) -> dict[str, Component]:
                 elem_classes="wan-slider",
             )
             for name, usual, (low, high), step in (
-                ("crop_x", Crop().x, (0, 1), 0.005),
-                ("crop_y", Crop().y, (0, 1), 0.005),
-                ("zoom", Crop().zoom, ZOOMS, 0.05),
+                ("crop_x", _USUAL_CROP.x, (0, 1), 0.005),
+                ("crop_y", _USUAL_CROP.y, (0, 1), 0.005),
+                ("zoom", _USUAL_CROP.zoom, ZOOMS, 0.05),
             )
         }
 
 
-def reset_crop(event: Any, fields: Mapping[str, Component]) -> None:
-    """Put the frame where it usually stands when there is another picture."""
-    usual = json.dumps([BY_NAME[name].default for name in CROP_FIELDS])
-    crop = [fields[name] for name in CROP_FIELDS]
-    event(None, None, crop, js=f"() => {usual}", **hidden)
+def reset_crop(event: Any, fields: Mapping[str, Component], crop: Crop = _USUAL_CROP) -> None:
+    """Put the frame where it usually stands, or at `crop`, when there is another picture."""
+    parts = [fields[name] for name in CROP_FIELDS]
+    event(None, None, parts, js=f"() => {json.dumps(crop)}", **hidden)
 
 
 def framing_in(values: Mapping[str, Any], size: str) -> dict[str, Any]:

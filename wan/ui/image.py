@@ -10,6 +10,7 @@ import gradio as gr
 from gradio.components import Component
 
 from wan.domain.catalog import IMAGE_TO_VIDEO, MODELS
+from wan.domain.crop import Crop
 from wan.domain.errors import Crowded, InvalidInput, StorageUnavailable
 from wan.domain.messages import Language, t
 from wan.domain.plain_text import clean_line
@@ -34,8 +35,9 @@ from wan.web.capacity import Capacity
 TAB: Literal["image"] = "image"
 _MODEL = MODELS[IMAGE_TO_VIDEO]
 _SAMPLES = (
-    ("sample_astronaut", "prompt_astronaut", SAMPLES / "astronaut.png"),
-    ("sample_rocket", "prompt_rocket", SAMPLES / "rocket.jpg"),
+    # her hair begins at the upper edge
+    ("sample_astronaut", "prompt_astronaut", SAMPLES / "astronaut.png", Crop(y=0)),
+    ("sample_rocket", "prompt_rocket", SAMPLES / "rocket.jpg", Crop()),
 )
 
 
@@ -61,14 +63,14 @@ def build(
     run.video, run.recalled = video, recalled
     _wire_preview(language, studio, run, visitor, notes.enlarged)
     _wire_sound(language, studio, fields, notes.sound)
-    for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):
+    for button, (_, words, picture, crop) in zip(samples, _SAMPLES, strict=True):
         form_fields.fill_on_click(
             button,
             t(language, words),
             picture=str(picture),
             outputs=[fields["image"], fields["url"], fields["prompt"]],
         )
-        framing.reset_crop(button.click, fields)
+        framing.reset_crop(button.click, fields, crop)
     framing.reset_crop(fields["image"].upload, fields)  # type: ignore[attr-defined]
     form_fields.drop_new_take(TAB, fields)
     shown = [price, fields["quality"]]
@@ -132,7 +134,7 @@ def _add_form(
     language: Language, uploads: UploadFolder
 ) -> tuple[list[gr.Button], dict[str, Component], "_Notes"]:
     """Add samples, fields and the notes below the files."""
-    pictures = {key: picture for key, _, picture in _SAMPLES}
+    pictures = {key: picture for key, _, picture, _ in _SAMPLES}
     samples = form_fields.add_samples(language, uploads, pictures)
     with gr.Column(elem_classes="wan-picture"):
         fields: dict[str, Component] = {"image": _add_image(language)}
