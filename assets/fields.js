@@ -113,6 +113,15 @@ window.wanFields = (() => {
     gatherNew();
     markFields();
   }, 250);
+  // A file that is no picture leaves the browser's broken one, which says less than the sentence
+  // at the field.
+  for (const event of ["load", "error"])
+    document.addEventListener(
+      event,
+      ({ target }) =>
+        target.matches?.(".wan-drop img") && target.toggleAttribute("data-broken", event === "error"),
+      true,
+    );
   document.addEventListener("input", mend);
   document.addEventListener("click", ({ target }) => {
     if (target.closest?.(".wan-wrong.wan-drop button")) mend({ target });

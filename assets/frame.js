@@ -49,8 +49,10 @@
     return { left: (sight.width - width) * x, top: (sight.height - height) * y, width, height };
   };
 
+  const hasWay = (way) => way > 0.5;
+
   // Where the frame stands on its way, for an edge in pixels; as before where there is no way.
-  const place = (edge, way, before) => (way > 0.5 ? clamp(edge / way, 0, 1) : before);
+  const place = (edge, way, before) => (hasWay(way) ? clamp(edge / way, 0, 1) : before);
 
   function moved(sight, [x, y, zoom], right, below) {
     const { left, top, width, height } = edges(sight, [x, y, zoom]);
@@ -94,6 +96,8 @@
       height: `${high}px`,
     });
     const now = edges(sight, drag?.values ?? read());
+    part("crop_x").inert = !hasWay(width - now.width);
+    part("crop_y").inert = !hasWay(height - now.height);
     Object.assign(frame().style, {
       left: `${(100 * now.left) / width}%`,
       top: `${(100 * now.top) / height}%`,

@@ -53,6 +53,11 @@ def test_the_frame_is_moved_by_pointer_and_keys_and_is_what_is_made(page: Page, 
     choose(page, "shape", "9:16")
     expect(quality).to_have_text(["720p · ¥1.50\n720×1280", "1080p · ¥2.50\n1080×1920"])
     expect_crop(page, crop_x=0.5, crop_y=0.25, zoom=1)
+    across, down = (page.locator(f"#wan-image-{name}") for name in ("crop_x", "crop_y"))
+    expect(across).not_to_have_attribute("inert", "")
+    expect(down).to_have_attribute("inert", "")  # the frame is as high as the picture
+    number = down.locator("input[type=number]")
+    assert number.evaluate("box => box.scrollWidth <= box.clientWidth")
     shown, box = page.locator(f"{GIVEN} img").bounding_box(), frame.bounding_box()
     assert abs(box["width"] / box["height"] - 9 / 16) < 0.02
     assert abs(box["x"] + box["width"] / 2 - shown["x"] - shown["width"] / 2) < 2

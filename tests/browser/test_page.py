@@ -175,6 +175,10 @@ def test_a_sample_fills_the_form_and_does_not_run(page: Page):
     assert "astronaut" in page.locator("#wan-image-prompt textarea").input_value()
     page.wait_for_timeout(700)
     assert page.locator("#wan-image-view [data-state=IDLE]").count() == 1
+    top = page.locator("#wan-image-crop_y input[type=range]")
+    expect(top).to_have_value("0")  # where her hair is
+    page.locator(".wan-sample").nth(1).click()
+    expect(top).to_have_value("0.25")
 
 
 def test_refused_input_says_why_and_keeps_the_form(page: Page):
@@ -217,6 +221,10 @@ def test_a_file_that_is_no_picture_is_refused_in_words(page: Page, tmp_path):
     expect(page.locator("#wan-image-view .wan-card.bad")).to_contain_text(
         "can't be opened as an image"
     )
+    expect(
+        page.locator("#wan-image-reference_image img")
+    ).to_be_hidden()  # the browser's broken one
+    assert page.locator("#wan-image-reference_image").bounding_box()["height"] > 140
     assert "Traceback" not in page.content()
 
 
@@ -293,6 +301,7 @@ def test_the_language_follows_the_browser_and_the_switch(visit: Visits, page: Pa
 def test_the_keyboard_alone_goes_from_the_top_of_the_page_to_a_video(page: Page, app: App):
     page.keyboard.press("Tab")
     expect(page.locator(".wan-skip")).to_be_focused()
+    expect(page.locator(".wan-skip")).to_have_css("background-color", "rgb(101, 68, 227)")
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.closest('.wan-brief') !== null")
     page.locator(".wan-sample:visible").first.press("Enter")
@@ -321,6 +330,10 @@ def test_a_phone_has_no_sideways_scroll_and_generate_at_hand(visit: Visits, app:
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
             button = page.locator(".wan-go:visible button").bounding_box()
             assert button["y"] + button["height"] <= 844
+            if tab:
+                expect(page.get_by_role("button", name="Upload", exact=True)).to_be_visible()
+            takes = page.locator(".wan-go:visible .wan-count").bounding_box()
+            assert takes["x"] + takes["width"] <= button["x"]  # beside it: little is covered
 
 
 def test_what_is_not_there_is_not_found(app: App):
