@@ -119,7 +119,8 @@ window.wanFields = (() => {
     document.addEventListener(
       event,
       ({ target }) =>
-        target.matches?.(".wan-drop img") && target.toggleAttribute("data-broken", event === "error"),
+        target.matches?.(".wan-drop img") &&
+        target.toggleAttribute("data-broken", event === "error"),
       true,
     );
   document.addEventListener("input", mend);

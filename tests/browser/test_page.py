@@ -221,9 +221,7 @@ def test_a_file_that_is_no_picture_is_refused_in_words(page: Page, tmp_path):
     expect(page.locator("#wan-image-view .wan-card.bad")).to_contain_text(
         "can't be opened as an image"
     )
-    expect(
-        page.locator("#wan-image-reference_image img")
-    ).to_be_hidden()  # the browser's broken one
+    expect(page.locator("#wan-image-reference_image img")).to_be_hidden()  # a broken one
     assert page.locator("#wan-image-reference_image").bounding_box()["height"] > 140
     assert "Traceback" not in page.content()
 

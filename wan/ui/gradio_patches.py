@@ -98,8 +98,8 @@ def keep_no_values() -> None:
 
 
 def words() -> I18n:
-    """Return our own words for those of Gradio that it lacks (gradio 6.31.0 shows `common.upload` as
-    it stands), or puts another way than the rest of the page.
+    """Return our words for what Gradio has none for (gradio 6.31.0 shows `common.upload` as it
+    stands), or puts another way than the rest of the page.
     """
     keys = {
         "common.upload": "file_upload",
