@@ -331,14 +331,19 @@ def case(name: str) -> Iterator[None]:
         raise
 
 
-def opened(page: Page, url: str) -> None:
-    """Opens the page and waits until it can be used: the price is there."""
+def go(page: Page, url: str) -> None:
+    """Goes to an address, also where the page before it is loading itself anew."""
     try:
         page.goto(url)
     except Error as broken:
         if "ERR_ABORTED" not in broken.message:
             raise
-        page.goto(url)  # the page before it was loading itself anew
+        page.goto(url)
+
+
+def opened(page: Page, url: str) -> None:
+    """Opens the page and waits until it can be used: the price is there."""
+    go(page, url)
     page.locator("#wan-image-price strong").wait_for()
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.serving import SAMPLES, App, Visits, generate, opened, reach, say, switch
+from tests.browser.serving import SAMPLES, App, Visits, generate, go, opened, reach, say, switch
 from tests.browser.test_axe import app, shown, tabs, with_board  # noqa: F401 - `app` is a fixture: the demo with all its panels
 from wan.domain.messages import Language
 
@@ -180,7 +180,7 @@ def test_a_private_link_reaches_the_page_in_the_browsers_language(
     app: App,  # noqa: F811
 ):
     page = visit.blank(app.url, locale="zh-CN")
-    page.goto(f"{app.url}/?a=b#jobs={'x' * 43}")
+    go(page, f"{app.url}/?a=b#jobs={'x' * 43}")
     page.wait_for_url(f"{app.url}/zh?a=b**")
     expect(page.locator("#wan-claim")).to_be_visible()
     expect(page.locator("#wan-claim h2")).to_have_text(CHINESE)

@@ -21,6 +21,7 @@ from tests.browser.serving import (
     App,
     Visits,
     generate,
+    go,
     opened,
     reach,
     say,
@@ -212,11 +213,11 @@ def test_each_opened_job_has_an_address_and_its_neighbours(owner: Page, app: App
     expect(cards).to_have_count(1)
     cards.click()
     expect(job).to_contain_text("1 of 1")
-    owner.goto(f"{app.url}/healthz")
-    owner.goto(f"{app.url}/#video={ids[2]}")
+    go(owner, f"{app.url}/healthz")
+    go(owner, f"{app.url}/#video={ids[2]}")
     shows(2)
     stranger = visit.blank(app.url)
-    stranger.goto(f"{app.url}/#video={ids[2]}")
+    go(stranger, f"{app.url}/#video={ids[2]}")
     expect(stranger.locator("#wan-library-note")).to_contain_text("No job with this ID")
     expect(stranger).to_have_url(f"{app.url}/")
 
@@ -818,7 +819,7 @@ def test_a_video_on_the_references_stays_a_reference(film: bytes, page: Page):
 
 def test_a_phone_has_no_sideways_scroll(three: Three, visit: Visits, app: App):
     page = visit.blank(app.url, size={"width": 360, "height": 780}, phone=True)
-    page.goto(three.link)
+    go(page, three.link)
     page.locator('#wan-claim button[value="use"]').click()
     page.locator("#wan-image-price strong").wait_for()
     library(page)

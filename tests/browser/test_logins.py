@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from tests.browser.findings import THEMES, findings, too_wide
-from tests.browser.serving import DESKTOP, Visits, served
+from tests.browser.serving import DESKTOP, Visits, go, served
 from tests.browser.test_axe import NARROW
 from tests.expenses import MONTH, SETTINGS, fill
 
@@ -14,7 +14,7 @@ def test_whoever_signed_in_can_sign_out(browser: Browser, tmp_path):
     with served(tmp_path, WAN_LOGINS="ann:secret-of-ann") as app:
         visitor = browser.new_context(reduced_motion="reduce", locale="en-US")
         page = visitor.new_page()
-        page.goto(app.url)
+        go(page, app.url)
         sign_in = page.get_by_role("button", name="Sign in")
         page.get_by_label("Name").fill("ann")
         page.get_by_label("Password").fill("secret of ann")
@@ -34,7 +34,7 @@ def test_whoever_signed_in_can_sign_out(browser: Browser, tmp_path):
         page.get_by_role("button", name="Sign out").click()
         expect(sign_in).to_be_visible()
         assert visitor.cookies() == []
-        page.goto(app.url)
+        go(page, app.url)
         expect(sign_in).to_be_visible()
         page.get_by_role("link", name="中文").click()
         expect(page.get_by_role("button", name="登录")).to_be_visible()
@@ -47,13 +47,13 @@ def test_the_operators_page_is_for_everyone(visit: Visits, tmp_path: Path):
     with served(tmp_path, WAN_DATABASE_URL=url, **SETTINGS) as app:
         for size, locale, link in ((DESKTOP, "en-US", "Spending"), (NARROW, "zh-CN", "支出")):
             page = visit.blank(app.url, size=size, locale=locale)
-            page.goto(app.url)
+            go(page, app.url)
             page.locator("[name=username]").fill("ann")
             page.locator("[name=password]").fill("secret-of-ann")
             page.keyboard.press("Enter")
             page.get_by_role("link", name=link).click()
             expect(page.locator("html")).to_have_attribute("lang", locale.replace("-US", ""))
-            page.goto(f"{app.url}/spending?month={MONTH}")
+            go(page, f"{app.url}/spending?month={MONTH}")
             expect(page.locator(".sp-jobs tbody tr")).to_have_count(10)
             grave = findings(page, *THEMES)
             assert not grave, "\n".join(grave)
@@ -69,7 +69,7 @@ def test_the_sign_in_page_is_for_everyone(visit: Visits, tmp_path: Path):
     with served(tmp_path, WAN_LOGINS="ann:secret-of-ann") as app:
         for size, locale in ((DESKTOP, "en-US"), (NARROW, "zh-CN")):
             page = visit.blank(app.url, size=size, locale=locale)
-            page.goto(app.url)
+            go(page, app.url)
             grave = findings(page, *THEMES)
             page.keyboard.type("ann")
             page.keyboard.press("Tab")

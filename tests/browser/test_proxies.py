@@ -18,6 +18,7 @@ from tests.browser.serving import (
     App,
     Visits,
     generate,
+    go,
     opened,
     reach,
     say,
@@ -75,7 +76,7 @@ def test_the_page_opens_under_a_path_without_its_slash_too(
     assert f'"root":"{ways[way]}"' in whole.text.replace(": ", ":")
     page = visit.blank(ways[way])
     lost = watched(page)
-    page.goto(f"{ways[way]}?lang=en")
+    go(page, f"{ways[way]}?lang=en")
     expect(page).to_have_url(f"{ways[way]}/?lang=en")
     page.locator(".wan-sample").first.click()
     page.locator("#wan-image-view .preview img").wait_for()
@@ -93,7 +94,7 @@ def test_each_language_has_its_page_under_a_path(way: str, ways: dict[str, str],
     switch(page, "en")
     expect(page).to_have_url(f"{ways[way]}/?lang=en")
     switch(page, "zh")
-    page.goto(f"{ways[way]}/zh/?a=b")
+    go(page, f"{ways[way]}/zh/?a=b")
     expect(page).to_have_url(f"{ways[way]}/zh?a=b")
     assert not lost
 
@@ -128,7 +129,7 @@ def test_from_a_picture_to_a_verdict_under_a_path(ways: dict[str, str], visit: V
     address = link.input_value()
     reviewer = visit.blank(base)
     missed = watched(reviewer)
-    reviewer.goto(f"{address}/")
+    go(reviewer, f"{address}/")
     expect(reviewer).to_have_url(address)
     reviewer.locator(".rv-yes").first.click()
     expect(reviewer.locator(".rv-form .rv-state")).to_contain_text("Saved")
@@ -176,7 +177,7 @@ def test_signing_in_and_out_under_a_path(tmp_path: Path, visit: Visits):
     with served(tmp_path / "app", **settings) as app, nginx(app.port, tmp_path / "nginx") as ways:
         page = visit.blank(ways["cut off"])
         lost = watched(page)
-        page.goto(ways["cut off"])
+        go(page, ways["cut off"])
         page.locator("input").first.fill("ann")
         page.locator("input[type=password]").fill("secret-of-ann")
         page.get_by_role("button", name="Sign in").click()
