@@ -16,6 +16,7 @@ window.wanStudio = (() => {
   const unfolded = new Set(); // ids of the jobs whose details somebody looks at
   const starts = new Map(); // clock -> when it began, in ms of this browser's own clock
   const seen = new Map(); // tab -> the card shown and when it came
+  let came = false; // whether the page has come to the tab on which it was left
 
   const view = (tab) => document.querySelector(`#wan-${tab}-view .wan-view`);
   const isLive = (tab) => "live" in (view(tab)?.dataset ?? {});
@@ -150,6 +151,7 @@ window.wanStudio = (() => {
     const filled = carried ?? remembered;
     window.wanForms.restore();
     if (!window.wanLibrary.arrive()) back(Boolean(carried));
+    came = true;
     setTimeout(() => TABS.filter(isLive).forEach(attach), 60);
     return filled?.length === forms.length ? filled : forms.map(() => ({ __type__: "update" }));
   }
@@ -248,8 +250,11 @@ window.wanStudio = (() => {
     when(there, () => window.wanSelection.use(jobs.split(" "), verb, adds));
   }
 
-  // A reload, or the other language, leads back to the tab that was looked at.
-  const stay = (tab) => window.wan.keep("sessionStorage", PLACE, tab);
+  // A reload, or the other language, leads back to the tab that is looked at, whoever has turned to it.
+  function stay() {
+    const tab = document.querySelector("#wan-tabs [role=tab][aria-selected=true]");
+    if (came && tab) window.wan.keep("sessionStorage", PLACE, tab.dataset.tabId);
+  }
 
   function back(switched) {
     const place = window.wan.kept("sessionStorage", PLACE);
@@ -282,12 +287,6 @@ window.wanStudio = (() => {
     dialog.showModal();
     await new Promise((done) => dialog.addEventListener("close", done, { once: true }));
     return dialog.returnValue === "use" ? [theirs, ...jobs.map(() => "")] : [mine, ...jobs];
-  }
-
-  // A key was typed, or taken out again: what the page says about money follows.
-  function own(mine) {
-    document.body.classList.toggle("wan-own", mine);
-    return mine ? "yes" : "";
   }
 
   function connect(open = !document.body.classList.contains("wan-connecting")) {
@@ -355,7 +354,6 @@ window.wanStudio = (() => {
     if (target.isConnected && !target.closest?.("#wan-connection, [data-connect], [role=listbox]"))
       connect(false);
     if (target.closest?.("[data-skip]")) skip();
-    if (target.closest?.("#wan-tabs [role=tab]")) stay(target.closest("[role=tab]").dataset.tabId);
     if (target.closest?.("[data-details] > summary")) fold(target.closest("[data-details]"));
     const button = target.closest?.("[data-press], [data-choose], [data-add], [data-connect]");
     if (!button) return;
@@ -378,6 +376,7 @@ window.wanStudio = (() => {
     event.preventDefault();
     form.querySelector("[id$=-generate]")?.click();
   });
+  addEventListener("pagehide", stay);
   addEventListener("hashchange", () => LINK.test(location.hash) && location.reload());
   setInterval(() => {
     TABS.forEach(look);
@@ -393,7 +392,6 @@ window.wanStudio = (() => {
     turn,
     share,
     claimed,
-    own,
     selectPrompt,
     filled,
   };

@@ -61,6 +61,7 @@ def test_the_access_code_is_asked_for_where_it_is_needed(visitor: Page):
     visitor.locator("#wan-connection-key input").fill("no key")
     visitor.keyboard.press("Enter")
     expect(visitor.locator("#wan-connection-key .wan-error")).to_contain_text("isn't an API key")
+    expect(visitor.locator(".wan-badge")).to_have_text("Beijing", use_inner_text=True)
     visitor.get_by_role("button", name="Forget").click()
     expect(visitor.locator("#wan-connection .wan-error")).to_have_count(0)
     visitor.locator("#wan-connection-code input").fill(CODE)

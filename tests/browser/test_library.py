@@ -254,9 +254,11 @@ def test_its_settings_fill_the_form(owner: Page):
     expect(owner.locator("#wan-image-seed input, #wan-image-seed textarea")).to_have_value(
         re.compile(r"\d+")
     )
-    expect(owner.get_by_role("tab", name="Image to video")).to_have_attribute(
-        "aria-selected", "true"
-    )
+    image = owner.get_by_role("tab", name="Image to video")
+    expect(image).to_have_attribute("aria-selected", "true")
+    owner.reload()  # which leads back to where the app has led
+    expect(owner.locator("#wan-image-prompt textarea")).to_have_value(PROMPTS[0])
+    expect(image).to_have_attribute("aria-selected", "true")
 
 
 def test_continuing_from_the_last_frame(owner: Page):
