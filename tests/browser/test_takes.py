@@ -139,6 +139,17 @@ def test_a_video_that_plays_and_details_that_are_read_stay_while_another_take_ch
         expect(tiles(page, "FETCHING")).to_have_count(2, timeout=LONG)
     tiles(page, "SUCCEEDED").first.wait_for(timeout=LONG)
     told(page, "2 of 2 done")
+    reaches = (
+        tile(page, 1)
+        .locator("[data-hear]")
+        .evaluate("""part => {
+        part.hidden = false;
+        const [box, player] = [part, part.parentElement].map(one => one.getBoundingClientRect());
+        part.hidden = true;
+        return (box.bottom - player.top) / player.height;
+    }""")
+    )
+    assert reaches < 0.115, "there the simulator writes the prompt"
     tile(page, 1).locator("video").evaluate("""video => {
         video.breaks = [];
         for (const name of ["emptied", "pause", "seeking"])
@@ -168,6 +179,7 @@ def test_the_buttons_of_a_take_mean_that_take(visit: Visits, app: App):
         begin(page, "one is cancelled", 3)
         expect(tiles(page).locator("[data-press=cancel]")).to_have_count(3)
         page.locator("#wan-image-view .wan-card [data-press=cancel]").wait_for()
+        assert tile(page, 1).locator("[data-press=cancel]").bounding_box()["height"] < 40
         for number in (1, 2):  # at once: the second waits for the first
             tile(page, number).locator("[data-press=cancel]").dispatch_event("click")
         expect(tiles(page, "CANCELLED")).to_have_count(2)
