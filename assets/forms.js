@@ -123,6 +123,21 @@ window.wanForms = (() => {
     box.focus();
   }
 
+  // The prompt names a character that no reference stands for, which costs as much as any other.
+  function findMissing() {
+    const hint = document.querySelector("#wan-reference-missing [data-missing]");
+    const prompt = document.querySelector("#wan-reference-prompt textarea")?.value ?? "";
+    const last = document.querySelectorAll("#wan-reference-cast [data-insert]").length;
+    const named = [...prompt.matchAll(/(?<![a-z])character(\d+)/gi)].map(([, number]) => +number);
+    const missing = last ? named.find((number) => number < 1 || number > last) : undefined;
+    if (!hint) return;
+    const words = hint.dataset.missing
+      .replace("{name}", `character${missing}`)
+      .replace("{last}", `character${last}`);
+    if (hint.hidden !== (missing === undefined)) hint.hidden = !hint.hidden;
+    if (!hint.hidden) window.wan.write(hint, words);
+  }
+
   // How long a text is as the service counts it: signs of Unicode, a line end being one. A sample
   // fills it without an event, so it is looked at.
   function measure(part) {
@@ -139,6 +154,7 @@ window.wanForms = (() => {
   setInterval(() => {
     document.querySelectorAll("[class*=wan-of-] textarea").forEach(measure);
     document.querySelectorAll(".wan-go [id$=-generate]").forEach(entitle);
+    findMissing();
   }, 250);
   document.addEventListener("input", ({ target }) => {
     hold(target);

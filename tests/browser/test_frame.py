@@ -136,4 +136,10 @@ def test_bars_of_a_colour_and_a_phone(visit: Visits, app: App):
             return red < 60 && green > 160 && blue < 100;
         }"""
     )
+    color.fill("nosuch")
+    color.press("Tab")
+    wrong = page.locator("#wan-image-pad_color .wan-error")
+    expect(wrong).to_contain_text("nosuch", use_inner_text=True)
+    expect(page.locator("#wan-image-view .preview img")).to_be_visible()
+    expect(page.locator("#wan-image-view .wan-card.bad")).to_have_count(0)  # nothing was sent
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

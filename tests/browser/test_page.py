@@ -129,6 +129,11 @@ def test_references_are_looked_into_when_they_are_dropped(page: Page, tmp_path):
     rows = page.locator("#wan-reference-reference_video tr")
     rows.nth(1).drag_to(rows.nth(0))
     expect(cast.locator("[data-insert]").first).to_have_attribute("title", "walk.mov")
+    missing = page.locator("#wan-reference-missing [data-missing]")
+    say(page, "reference", "character2 hands character3 a cup.")
+    expect(missing).to_have_text("character3 has no reference; the last one is character2.")
+    say(page, "reference", "character2 hands character1 a cup.")
+    expect(missing).to_be_hidden()
 
 
 def test_a_picture_without_a_name_that_says_so_is_shown(page: Page, tmp_path):

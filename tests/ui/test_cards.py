@@ -159,6 +159,14 @@ def test_takes_beyond_those_that_fit_are_said_to_be_in_the_library():
     assert "Library" not in show_takes("en", four[:3])
 
 
+@pytest.mark.parametrize(
+    ("back", "said"),
+    [(0, "will play here"), (1, "Back to your video<"), (3, "Back to your videos<")],
+)
+def test_the_way_back_says_how_many_there_are(back, said):
+    assert said in show_idle("en", "image.webp", ready(simulated=True), back=back)
+
+
 def test_done_shows_video_facts_and_adjustments():
     adjusted = [Message.of("fps_conformed", given=30, fps=24)]
     measured = {

@@ -23,13 +23,14 @@ from wan.ui import form_fields, framing
 from wan.ui.caller import Caller, Connection, Events, asker_of, hidden
 from wan.ui.components.component import plain_html
 from wan.ui.components.frame import enlargement_hint, show_frame
-from wan.ui.components.lines import hint, quiet, refusal, sound_hint
+from wan.ui.components.lines import answer_of, hint, quiet, refusal, sound_hint
 from wan.ui.components.price import price_line
 from wan.ui.components.stage import show_idle, show_preview
 from wan.ui.components.status import Card, refusal_card
 from wan.ui.form_fields import element_id
 from wan.ui.handling import arrival_time
 from wan.ui.stage import TabStage, Values
+from wan.ui.takes import read_takes
 from wan.web.capacity import Capacity
 
 TAB: Literal["image"] = "image"
@@ -103,7 +104,7 @@ async def read_in_thread(values: Values, _asker: Asker) -> ImageToVideoRequest:
 
 
 async def draw_idle(
-    language: Language, values: Values, card: Card, asker: Asker, *, back: bool
+    language: Language, values: Values, card: Card, asker: Asker, *, back: int
 ) -> str:
     """Return the stage before a run: the picture as it will be sent, or a still where there is none
     that can be shown. Raises Overtaken.
@@ -112,7 +113,7 @@ async def draw_idle(
 
 
 async def _draw(
-    language: Language, values: Values, card: Card, asker: Asker, *, back: bool
+    language: Language, values: Values, card: Card, asker: Asker, *, back: int
 ) -> tuple[str, str]:
     """Return the stage before a run, and what is to be known of the picture."""
     if values["image"]:
@@ -124,6 +125,10 @@ async def _draw(
             stage = show_preview(language, preview, asked.size, card, back=back)
             return stage, enlargement_hint(language, preview.enlarged)
         except InvalidInput as error:
+            if error.field == "pad_color":  # the picture itself can be shown
+                usual = values | {"pad_color": ""}
+                shown, _ = await _draw(language, usual, card, asker, back=back)
+                return shown, answer_of(language, error.message, error.field)
             card = refusal_card(error.message, error.field)
         except (StorageUnavailable, Crowded) as error:
             card = card or refusal_card(error.message)
@@ -274,7 +279,9 @@ def _wire_preview(
         is_busy = await run.is_live(caller, job_id)
         asker = asker_of(studio, token, request, "stage")
         try:
-            stage, note = await _draw(language, values, run.ready, asker, back=bool(job_id))
+            stage, note = await _draw(
+                language, values, run.ready, asker, back=len(read_takes(job_id))
+            )
         except Overtaken:
             return gr.skip(), gr.skip()  # the page has asked for another meanwhile
         # The stage belongs to the video that is being made, or has been begun meanwhile.

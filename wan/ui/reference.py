@@ -22,7 +22,7 @@ from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import form_fields, framing
 from wan.ui.caller import Connection, Events, asker_of, hidden
-from wan.ui.components.cast import Tile, show_cast
+from wan.ui.components.cast import Tile, show_cast, show_missing
 from wan.ui.components.component import plain_html
 from wan.ui.components.lines import hint
 from wan.ui.components.price import price_line
@@ -191,7 +191,7 @@ async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
 
 
 async def draw_idle(
-    language: Language, _values: Values, card: Card, _asker: Asker, *, back: bool
+    language: Language, _values: Values, card: Card, _asker: Asker, *, back: int
 ) -> str:
     """Return the stage before a run."""
     _ = back  # there is no preview to come back from
@@ -305,6 +305,7 @@ def _add_form(
     }
     cast = gr.HTML(_draw_no_cast(language), elem_id=element_id(TAB, "cast"), **plain_html)
     fields |= form_fields.add_prompt(language, TAB)
+    gr.HTML(show_missing(language), elem_id=element_id(TAB, "missing"), **plain_html)
     fields["model"] = gr.Radio(
         _list_models(language),
         value=_MODEL.name,

@@ -55,13 +55,11 @@ as it is by then.
 
 
 class Idle(Protocol):
-    """Shows the stage before a run, from the form, with a card. back: whether there is a video to
-    go back to.
+    """Shows the stage before a run, from the form, with a card. back: how many videos there are
+    to go back to.
     """
 
-    def __call__(
-        self, values: Values, card: Card, asker: Asker, /, *, back: bool
-    ) -> Awaitable[str]:
+    def __call__(self, values: Values, card: Card, asker: Asker, /, *, back: int) -> Awaitable[str]:
         """Gives its HTML."""
 
 
@@ -124,7 +122,7 @@ class TabStage:
             values = dict(zip(fields, given[:-1], strict=True))
             form_fields.locate(self._tab, error, values)
             card = self._refusal(error, "broke_note")
-            return await idle(values, card, caller.asker(), back=bool(jobs)), gr.skip()
+            return await idle(values, card, caller.asker(), back=len(read_takes(jobs))), gr.skip()
 
         self._events.connect(
             generate.click,
@@ -288,7 +286,7 @@ class TabStage:
         nobody can say here.
         """
         card = self._refusal(error, "act_broke_note")
-        return self._empty(card, back=bool(jobs)), gr.skip()
+        return self._empty(card, back=len(read_takes(jobs))), gr.skip()
 
     async def _cancel(self, caller: Caller, event: OfJob, jobs: str) -> View:
         owner = caller.owner
@@ -328,7 +326,7 @@ class TabStage:
         if others:
             raise JobNotFound
         # Before anything is paid: from then on nothing may keep the new id from the page
-        jobs = [await self._studio.library.get(take.job_id, owner=owner) for take in shown]
+        made = [await self._studio.library.get(take.job_id, owner=owner) for take in shown]
         try:
             job = await self._studio.submission.retry(
                 old.job_id, owner=owner, permission=caller.permission, may_pay_twice=may_pay_twice
@@ -336,7 +334,7 @@ class TabStage:
         except MayPayTwice as doubt:
             shown = mark_takes(shown, [old], mark=Mark.ASKS)
             return await self._draw_now(shown, owner, asks=doubt.message), write_takes(shown)
-        shown = place_take(shown, jobs, old, job)
+        shown = place_take(shown, made, old, job)
         return await self._show_new(shown, owner), write_takes(shown)
 
     async def _show_new(
@@ -351,8 +349,8 @@ class TabStage:
             _log.exception("jobs %s could not be shown yet", write_takes(shown))
             return gr.skip()
 
-    def _empty(self, card: Card, *, back: bool = False) -> str:
-        """The stage without a job, with a card. back: whether there is one to go back to."""
+    def _empty(self, card: Card, *, back: int = 0) -> str:
+        """The stage without a job, with a card. back: how many there are to go back to."""
         return show_idle(self._language, f"{self._tab}.webp", card, back=back)
 
     async def _find_takes(self, owner: str, jobs: str) -> list[Take]:

@@ -56,3 +56,8 @@ def show_cast(language: Language, tiles: Sequence[Tile]) -> Markup:
     named = [tile for tile in tiles if tile.kind != "refused"]
     refused = [tile for tile in tiles if tile.kind == "refused"]
     return render("cast.html", language, tiles=tiles, named=named, refused=refused)
+
+
+def show_missing(language: Language) -> Markup:
+    """What is said below a prompt that names a character without a reference; a script does."""
+    return render("cast_missing.html", language)

@@ -24,18 +24,18 @@ class Stage(Component):
     )
 
 
-def show_idle(language: Language, still: str, card: Card, *, back: bool = False) -> Markup:
-    """The stage before a run: a sample still, by the name of its file, and a card. back: whether
-    there is a job to go back to.
+def show_idle(language: Language, still: str, card: Card, *, back: int = 0) -> Markup:
+    """The stage before a run: a sample still, by the name of its file, and a card. back: how many
+    jobs there are to go back to.
     """
     return render("idle.html", language, card=card, still=still, picture="", shape=None, back=back)
 
 
 def show_preview(
-    language: Language, preview: ImagePreview, size: str, card: Card, *, back: bool
+    language: Language, preview: ImagePreview, size: str, card: Card, *, back: int
 ) -> Markup:
-    """The stage with the picture as it will be sent. back: whether there is a video to go back
-    to.
+    """The stage with the picture as it will be sent. back: how many videos there are to go
+    back to.
     """
     sides = parse_size(size) if "*" in size else None
     return render(
