@@ -17,6 +17,7 @@ import pytest
 
 from tests.patience import PATIENCE
 from tests.service.test_studio import OWNER, finished, image
+from tests.ui.test_cards import read
 from wan.database import films
 from wan.database.refusals import TooManyFilms
 from wan.domain.catalog import FILM
@@ -32,6 +33,7 @@ from wan.ui.caller import Caller, Events, owner_of
 from wan.ui.chosen_takes import ChosenTakes, Joining
 from wan.ui.components import library as html
 from wan.ui.components.browser_text import BrowserText
+from wan.web import compare, review_html
 
 pytestmark = pytest.mark.anyio
 
@@ -104,7 +106,11 @@ async def test_a_film_is_a_job_like_any_other_and_costs_nothing(studio, simulato
         there=await studio.films.find_takes(film),
     )
     assert shown.count('data-event="open"') == 2
+    for one in (first, second):
+        assert f"media/{one.media_token}/poster.webp" in shown
     assert "free" in shown
+    assert "<dt>Fit</dt><dd>Crop</dd>" in shown
+    assert "<dt>Model</dt>" not in shown
     for missing in ("seed 0", 'data-event="again"', 'data-event="use"', "wan-timeline"):
         assert missing not in shown
     assert "Combined video" in html.show_page("en", only, 0, 24, None)
@@ -139,6 +145,12 @@ async def test_a_film_is_a_job_like_any_other_and_costs_nothing(studio, simulato
     assert newest.id == second.id
     review, _ = await studio.reviews.create([film.id, first.id], owner=OWNER, title="Which one?")
     assert [one.job.id for one in review.takes] == [film.id, first.id]
+    board = compare.board("en", [(one.job, "video.mp4", "") for one in review.takes])
+    page = review_html.offline("en", review, lambda _: ("", ""), pages={"en": "", "zh": ""}, now=0)
+    for shown in (read(board), read(page)):
+        assert "Combined video A · Opening: film v1" in shown
+        assert "Take 1B · Hero" in shown
+        assert "Take 1A" not in shown
 
 
 async def test_other_shapes_are_announced_before_they_are_joined(studio):
@@ -162,6 +174,8 @@ async def test_other_shapes_are_announced_before_they_are_joined(studio):
     film = (await studio.library.list_jobs(owner=owner, model=FILM)).jobs[0]
     assert f'data-job="{film.id}"' in steps[-1]
     assert (film.request["fit"], film.width, film.height) == ("pad", 1280, 720)
+    alike = await studio.films.make([made[0].id] * 2, owner=owner, fit="pad", progress=print)
+    assert "fit" not in alike.request, "nothing was fitted"
 
 
 async def test_a_film_outlives_its_takes_and_leaves_nothing_behind(studio):

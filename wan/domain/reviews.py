@@ -131,6 +131,11 @@ class Take:
         """What its owner has named it; "" for nothing, or where it was deleted."""
         return self.job.name if self.job else ""
 
+    @property
+    def is_film(self) -> bool:
+        """Whether it is a combined video; nobody knows it of one that was deleted."""
+        return self.job is not None and self.job.is_film
+
     @cached_property
     def tally(self) -> Tally:
         """Last verdicts, counted by people."""

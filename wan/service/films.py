@@ -14,7 +14,7 @@ from wan.database import films as rows
 from wan.database.jobs import Jobs
 from wan.domain import ids
 from wan.domain.catalog import FILM, Fit
-from wan.domain.errors import JobNotFound, StorageUnavailable
+from wan.domain.errors import StorageUnavailable
 from wan.domain.jobs import Job, JobState
 from wan.media import embedded_settings, encode
 from wan.service.changes import Changes
@@ -109,14 +109,14 @@ class Films:
             await asyncio.to_thread(note.unlink, missing_ok=True)
         self._changes.notify()
 
-    async def find_takes(self, film: Job) -> set[str]:
-        """Return the ids of the takes of a film that its owner still has; none for another job."""
+    async def find_takes(self, film: Job) -> dict[str, Job]:
+        """Return the takes of a film that its owner still has, by their ids; none for another
+        job.
+        """
         shots = embedded_settings.shots_of(film) if film.is_film else []
-        there = set()
-        for job_id in {shot["job"] for shot in shots}:
-            with contextlib.suppress(JobNotFound):
-                there.add((await self._library.get(job_id, owner=film.owner)).id)
-        return there
+        wanted = list({shot["job"] for shot in shots})
+        there = await self._library.list_by_ids(wanted, owner=film.owner)
+        return {take.id: take for take in there}
 
     async def _remove(self, film: Job) -> None:
         for key in (film.video_key, film.poster_key):
@@ -138,8 +138,7 @@ def _describe(takes: Sequence[Job], owner: str, fit: Fit, now: float) -> Job:
         "size": f"{first.width}*{first.height}",
         "fps": first.fps,
         "duration": round(sum(take.duration or 0 for take in takes)),
-        "fit": fit,
-    }
+    } | ({"fit": fit} if differ_in_shape(takes) else {})
     return Job(
         id=film_id,
         owner=owner,

@@ -4,7 +4,7 @@ that goes on. The functions give their values as HTML.
 
 import json
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -200,8 +200,7 @@ def show_departure(
 ) -> Markup:
     """A mark for the script: somebody is taken to a tab. job_id: the job that is shown there now.
     again: whether it shall be made once more. fresh: whether the form there is filled for new takes
-    of it. continues: whether the form there is filled for the
-    next shot.
+    of it. continues: whether the form there is filled for the next shot.
     """
     return render(
         "library_departure.html",
@@ -289,11 +288,11 @@ def show_job(
     place: JobPlace | None = None,
     *,
     thumbnail: Callable[[str, int], str] = lambda _job_id, _number: "",
-    there: Collection[str] = (),
+    there: Mapping[str, Job] | None = None,
 ) -> Markup:
     """One job with all that is known of it. place: where it stands among the cards. thumbnail:
-    gives the name of that of a reference, by the job and its number. there: ids of those takes of
-    a film that are in the library.
+    gives the name of that of a reference, by the job and its number. there: those takes of a film
+    that are in the library, by their ids.
     """
     job = event.job
     steps = durations(event)
@@ -318,7 +317,7 @@ def show_job(
             for number, one in enumerate(job.references, 1)
         ],
         shots=embedded_settings.shots_of(job) if job.is_film else [],
-        there=there,
+        there=there or {},
         ids=_ids(job),
     )
 
@@ -353,10 +352,11 @@ def _cost(language: Language, job: Job, *, long: bool) -> Markup:
 
 def _settings(language: Language, job: Job) -> dict[str, Markup]:
     """What a job was made with, by the keys of the labels, without what stands elsewhere."""
+    stands_elsewhere = {"prompt", "model"} if job.is_film else {"prompt"}
     return {
         key: value
         for key, value in describe_settings(language, job).items()
-        if value and not key.startswith("compare_") and key != "prompt"
+        if value and not key.startswith("compare_") and key not in stands_elsewhere
     }
 
 
