@@ -120,7 +120,7 @@ def test_axe_finds_nothing_grave(visit: Visits, app: App):
         grave += found(page, "running")
         assert page.locator('#wan-image-view [data-state="RUNNING"]').is_visible()
     reach(page, "image", "SUCCEEDED")
-    page.locator("#wan-image-view summary").first.click()
+    page.locator("#wan-image-view [data-details] > summary").first.click()
     grave += found(page, "done")
     with_board(page)
     grave += found(page, "takes side by side")

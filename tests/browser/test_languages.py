@@ -107,7 +107,7 @@ def test_the_page_speaks_one_language(
         reach(page, "image", "RUNNING")
         slips |= set(foreign(page, language))
     reach(page, "image", "SUCCEEDED")
-    page.locator("#wan-image-view summary").first.click()
+    page.locator("#wan-image-view [data-details] > summary").first.click()
     slips |= set(foreign(page, language))
     with_board(page, language)
     slips |= set(foreign(page, language)) - {"A quiet sea."}
