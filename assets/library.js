@@ -148,6 +148,7 @@ window.wanLibrary = (() => {
     if (open) room().dataset.shows = open;
     else delete room().dataset.shows;
     mark();
+    if (other && other === madeFilm()) fire("work", "dismiss");
     if (shown) place = Number(shown.dataset.place) || 0;
     // One part shows the next job too, with what was written for the one before.
     for (const field of box.querySelectorAll("[data-label]"))
@@ -164,6 +165,9 @@ window.wanLibrary = (() => {
     const card = cardOf(job);
     return card?.nextElementSibling ?? card?.previousElementSibling;
   }
+
+  // The film that the foot offers, until it is opened or somebody turns to another tab.
+  const madeFilm = () => part("#wan-library-work [data-event=open]")?.dataset.job;
 
   // The address names the job that is open, so that it can be kept and given to oneself.
   function name() {
@@ -278,8 +282,10 @@ window.wanLibrary = (() => {
   document.addEventListener("click", ({ target }) => {
     // The address is that of what is looked at.
     const turned = target.closest?.("#wan-tabs [role=tab]");
-    if (turned && turned.dataset.tabId !== "library" && linked())
-      history.replaceState(history.state, "", pageAddress());
+    if (turned && turned.dataset.tabId !== "library") {
+      if (linked()) history.replaceState(history.state, "", pageAddress());
+      if (madeFilm()) fire("work", "dismiss");
+    }
     const button = target.closest?.("#wan-library-room :is([data-event], [data-act])");
     if (!button) return;
     const { event, act, job } = button.dataset;

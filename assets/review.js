@@ -81,9 +81,18 @@
     const isNew = (name) =>
       name.startsWith("tally-") && !root.querySelector(`[data-part="${name}"]`);
     const note = root.querySelector("[data-fresh]:empty");
-    if (note && Object.keys(parts).some(isNew)) note.replaceChildren(words("fresh"));
+    const first = Object.keys(parts).find(isNew);
+    if (!note || !first) return;
+    note.replaceChildren(words("fresh"));
+    note.querySelector("[data-reload]").dataset.reload = first.replace("tally", "take");
   }
 
+  // The page anew, at a take: where somebody was, the browser would lead back to.
+  function reload(take) {
+    history.scrollRestoration = "manual";
+    history.replaceState(null, "", `#${take}`);
+    location.reload();
+  }
   async function look(root) {
     const headers = etags.has(root) ? { "If-None-Match": etags.get(root) } : {};
     const answer = await fetch(since(root, root.dataset.live), { headers, cache: "no-store" });
@@ -238,6 +247,8 @@
     // What was said before has it too
     name.addEventListener("change", () => kept(TOKEN) && post("name", { name: name.value }));
     if (kept(TOKEN)) window.wanDiscussion.learn();
+    const take = location.hash.match(/^#take-(\d+)$/)?.[1];
+    if (take) page().querySelector(`[data-take="${take}"]`)?.scrollIntoView();
     for (const [number, verdict] of Object.entries(own())) {
       const choice = page().querySelector(
         `[data-take="${Number(number)}"] [value="${CSS.escape(verdict)}"]`,
@@ -299,7 +310,7 @@
   document.addEventListener("click", ({ target }) => {
     const button = target.closest?.("[data-seek], [data-moment], .rv-open, [data-reload]");
     if (!button) return;
-    if ("reload" in button.dataset) location.reload();
+    if ("reload" in button.dataset) reload(button.dataset.reload);
     else if ("seek" in button.dataset) seek(button);
     else if ("open" in button.dataset) compare(button);
     else press(button, button.getAttribute("aria-pressed") !== "true");
@@ -320,7 +331,6 @@
     question.open = false;
     question.querySelector("summary").focus();
   }
-
   // While its owner ends a review, it is not asked for its tally; a question is taken back by its
   // own button.
   document.addEventListener("click", ({ target }) => {

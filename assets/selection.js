@@ -31,18 +31,23 @@ window.wanSelection = (() => {
     if (!bar) return;
     bar.hidden = !chosen.size;
     if (!chosen.size) bar.querySelector(".wan-ask").hidden = true;
-    bar.querySelector("b").textContent = chosen.size;
+    bar.querySelectorAll("b").forEach((count) => (count.textContent = chosen.size));
     const videos = [...chosen.values()].filter(Boolean).length;
     const works = part("#wan-library-work progress") !== null;
     for (const [verb, [low, high]] of Object.entries(JSON.parse(bar.dataset.needed))) {
       const count = ["move", "delete"].includes(verb) ? chosen.size : videos;
       const busy = works && !["compare", "move"].includes(verb);
       for (const button of bar.querySelectorAll(`[data-event=${verb}], [data-verb=${verb}]`)) {
-        const lacks = verb === "move" && !("project" in button.dataset);
+        const { project } = button.dataset;
+        const lacks = verb === "move" && (project === undefined || (!project && areUnfiled(order)));
         button.disabled = busy || lacks || count < low || count > high;
       }
     }
   }
+
+  // Whether jobs are known to be in no project: of those on other pages nobody knows it here.
+  const areUnfiled = (jobs) =>
+    jobs.every((job) => part(`.wan-item[data-job="${CSS.escape(job)}"]:not([data-filed])`));
 
   function markAll() {
     const boxes = [...room().querySelectorAll("#wan-library [data-choose]")];

@@ -182,6 +182,7 @@ def test_comments_are_answered_mended_and_settled_and_takes_added(
     mine.locator("> .rv-acts [data-talk=reply]").click()
     answer = desk.locator("[data-take='1'] .rv-answer textarea")
     expect(answer).to_be_focused()
+    expect(answer).to_have_accessible_name(re.compile(r"^回复 ?\S+$"))
     answer.fill("在哪里？")
     first.locator(f"{said} [data-talk=edit]").tap()
     first.locator(".rv-answer textarea").fill("Too dark at the end")
@@ -236,12 +237,29 @@ def test_comments_are_answered_mended_and_settled_and_takes_added(
     choose(owner, takes[1][:1])
     owner.get_by_role("tab", name="Review").click()
     owner.locator(".opened [data-event=more]").click()
-    expect(owner.locator("#wan-review-view .wan-found")).to_contain_text("already in this review")
+    expect(owner.locator(".opened .wan-found")).to_contain_text("already in this review")
     expect(form.locator("textarea")).to_have_value("See take 4.")
     owner.locator("#wan-review-title input, #wan-review-title textarea").fill("Another")
     owner.locator("#wan-review-create").click()
     expect(owner.locator(".opened strong")).to_have_text("Another")
     expect(form).to_be_hidden()
+
+
+def test_whoever_asks_for_new_takes_is_led_to_the_first(
+    made: Made, takes: tuple[dict[str, str], list[str]], others: list[BrowserContext]
+):
+    owner, jobs = made.owner, takes[1]
+    choose(owner, jobs[:1])
+    owner.locator("#wan-review-title input, #wan-review-title textarea").fill("One by one")
+    owner.locator("#wan-review-create").click()
+    expect(owner.locator(".opened strong")).to_have_text("One by one")
+    link = owner.locator(".opened [data-review-link]")
+    expect(link).to_have_value(re.compile("^http"))
+    phone = answered(others[0], link.input_value())
+    choose(owner, jobs[1:])
+    owner.locator(".opened [data-event=more]").click()
+    phone.locator("[data-reload]").tap()
+    expect(phone.locator("#take-2")).to_be_in_viewport()
 
 
 def test_takes_side_by_side(made: Made, others: list[BrowserContext]):

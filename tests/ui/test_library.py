@@ -114,6 +114,15 @@ def test_the_button_names_as_many_as_it_chooses(ended, shown, offers, said):
     assert said in read(button.split("</button>")[0])
 
 
+def test_one_part_of_the_library_is_current_and_the_star_is_a_switch():
+    page = JobPage([DONE], 1, 1, 0, ["Spring"], 1)
+    for project in (None, "Spring", ""):
+        shown = html.show_page("en", page, 0, 24, None, project=project, starred=True)
+        scopes = shown.split('"wan-scopes"')[1].split("<datalist")[0]
+        assert (scopes.count("aria-current"), scopes.count("aria-pressed")) == (1, 1)
+        assert scopes.index('role="group"') < scopes.index("</div>") < scopes.index("aria-pressed")
+
+
 def test_an_empty_page_says_why():
     assert "No videos yet" in html.show_page("en", JobPage([], 0, 0, 0), 0, 24, None)
     assert "No results" in html.show_page("en", JobPage([], 0, 7, 0), 0, 24, None)

@@ -20,6 +20,7 @@ from tests.ui.test_cards import read
 from wan.database.reviews import Reviews
 from wan.domain import review_exports
 from wan.domain.errors import ReviewNotFound, StorageUnavailable
+from wan.domain.messages import Message
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.reviews import Reply, Take
 from wan.environment.settings import load_settings
@@ -121,7 +122,7 @@ def test_of_many_comments_the_newest_are_shown_and_the_exports_have_all():
         review_html.parts("en", whole)["comments-1"],
         show_reviews("en", [whole], "review", NOW),
     ):
-        assert re.findall(r"word (\d+)\.", html) == [str(n) for n in range(102, 2, -1)]
+        assert re.findall(r">word (\d+)\.", html) == [str(n) for n in range(102, 2, -1)]
         assert "3 older comments aren" in html
     assert "另有 3 条" in review_html.parts("zh", whole)["comments-1"]
     one_more = replace(
@@ -515,3 +516,14 @@ async def test_an_export_of_a_review_that_is_deleted_meanwhile_is_none(asked):
     with pytest.raises(ReviewNotFound):
         await placed.__aexit__(None, None, None)
     assert not path.parent.exists()
+
+
+def test_the_list_says_what_each_date_is_and_a_note_stands_beside_the_buttons():
+    note = Message.of("review_takes_there")
+    shown = show_reviews("en", [replace(evil(), expires_at=NOW + 60)], "review", NOW, note)
+    head, detail = shown.split("</button>", 1)
+    for label in ("created", "open until"):
+        assert re.search(rf"{label} ?<time", head)
+    assert "already in this review" not in head
+    assert "already in this review" in detail.split("wr-add")[1]
+    assert "already in this review" in show_reviews("en", [], "", NOW, note)

@@ -85,6 +85,7 @@ def show_reviews(
         rows=rows,
         note=note,
         until=partial(review_html.until, language),
+        since=partial(review_html.since, language),
         added=partial(review_html.added, language),
         count_takes=partial(review_html.count_takes, language),
         count_people=partial(review_html.count_people, language),
