@@ -158,18 +158,18 @@ def test_a_video_that_plays_and_details_that_are_read_stay_while_another_take_ch
         video.playbackRate = 0.0625;
         return video.play();
     }""")
-    tile(page, 1).locator("summary").click()
+    tile(page, 1).locator("[data-details] > summary").click()
     tile(page, 2).locator("[data-press=retry]").click()
     expect(tiles(page)).to_have_count(3)  # a new take comes beside the one it was made from
     expect(tile(page, 2)).to_have_attribute("data-state", "SUCCEEDED")
     expect(tile(page, 1).locator(".wan-details dl")).to_be_visible()
-    tile(page, 1).locator("summary").focus()
+    tile(page, 1).locator("[data-details] > summary").focus()
     told(page, "3 of 3 done")
-    expect(tile(page, 1).locator("summary")).to_be_focused()
+    expect(tile(page, 1).locator("[data-details] > summary")).to_be_focused()
     video = tile(page, 1).locator("video")
     assert video.evaluate("video => [video.breaks, video.currentTime > 0]") == [[], True]
     expect(tile(page, 1).locator(".wan-details dl")).to_be_visible()
-    tile(page, 1).locator("summary").click()
+    tile(page, 1).locator("[data-details] > summary").click()
     expect(tile(page, 1).locator(".wan-details dl")).to_be_hidden()
 
 
