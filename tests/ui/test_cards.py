@@ -114,7 +114,7 @@ def test_what_cannot_be_cancelled_offers_no_cancel(state):
 
 def test_running_says_what_it_costs_and_what_is_expected():
     shown = show_job("en", event(JobState.RUNNING))
-    assert "you pay ¥1.50 if it succeeds" in read(shown)
+    assert "you pay up to ¥1.50 if it succeeds" in read(shown)
     assert 'data-elapsed="42.0" data-expected="75.0"' in shown
     assert "of about 1:15" in shown
 

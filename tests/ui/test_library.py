@@ -150,7 +150,7 @@ COSTS = [
     (replace(DONE, backend="simulator"), "free in demo mode"),
     (job(state=JobState.FAILED, spent=Spent.NO), "not charged"),
     (job(state=JobState.EXPIRED, spent=Spent.MAYBE), "possibly ¥1.50"),
-    (job(state=JobState.RUNNING), "¥1.50 if it succeeds"),
+    (job(state=JobState.RUNNING), "up to ¥1.50 if it succeeds"),
     (replace(DONE, amount=None), "Price unknown for this region"),
 ]
 

@@ -24,7 +24,8 @@ PROGRAM = "python -m wan"
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 _ABOUT = """Make videos from images and references with Alibaba's Wan 2.6 models.
 
-With a key (DASHSCOPE_API_KEY) videos are made by the service and cost money; you are asked first.
+With a key (DASHSCOPE_API_KEY or ~/.alibabacloud/credentials), videos are made by the service and
+cost money; you are asked first, except with --yes and by resume.
 Without one, a simulator on this machine makes simulated videos for free."""
 _EPILOG = """\b
 Examples:
@@ -219,7 +220,7 @@ def resume(job: opt.Job, *, out: opt.Out = None, json: opt.Json = False) -> Answ
 
 @_command("cancel", "JOB")
 def cancel(job: opt.Job, *, json: opt.Json = False) -> Answer:
-    """Cancel a job: free, but only until the service starts generating."""
+    """Cancel a job. This is free, and possible only until the service starts generating."""
     from wan.cli import run
 
     return run.cancel(job)

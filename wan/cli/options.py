@@ -139,7 +139,7 @@ Image = Annotated[
 ]
 Sound = Annotated[
     Any,
-    _text("FILE_OR_URL", "A WAV or MP3 of 3 to 30 s that is heard under the video.", "--audio"),
+    _text("FILE_OR_URL", "A WAV or MP3 of 3 to 30 s to use as the video's audio.", "--audio"),
 ]
 References = Annotated[
     list[str] | None,
