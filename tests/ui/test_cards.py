@@ -176,6 +176,7 @@ def test_done_shows_video_facts_and_adjustments():
         "duration": 5.0,
         "poster_key": "p",
         "adjustments": adjusted,
+        "name": "",
     }
     shown = show_job("en", event(JobState.SUCCEEDED, **measured))
     assert (

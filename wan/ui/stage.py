@@ -320,7 +320,7 @@ class TabStage:
     async def _make_again(
         self, caller: Caller, event: OfJob, jobs: str, *, may_pay_twice: bool
     ) -> View:
-        owner = caller.owner
+        owner, permission = caller.owner, caller.permission
         shown = await self._find_takes(owner, jobs)
         old, *others = select_takes(shown, event.job)
         if others:
@@ -329,7 +329,7 @@ class TabStage:
         made = [await self._studio.library.get(take.job_id, owner=owner) for take in shown]
         try:
             job = await self._studio.submission.retry(
-                old.job_id, owner=owner, permission=caller.permission, may_pay_twice=may_pay_twice
+                old.job_id, owner=owner, permission=permission, may_pay_twice=may_pay_twice
             )
         except MayPayTwice as doubt:
             shown = mark_takes(shown, [old], mark=Mark.ASKS)
