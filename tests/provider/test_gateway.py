@@ -370,7 +370,7 @@ async def test_a_result_comes_from_the_service_only(gate, tmp_path):
             "file:///etc/passwd",
             "",
         ):
-            with pytest.raises(UntrustedAddress, match="isn't its own"):
+            with pytest.raises(UntrustedAddress, match="isn't one of the service's own"):
                 await gate.download(server.connection, url, tmp_path / "b.part")
     assert (tmp_path / "a.part").read_bytes() == b"video"
     assert len(server.requests) == 1

@@ -120,8 +120,8 @@ def test_a_port_that_is_taken(monkeypatch, name):
         with (
             pytest.raises(
                 SettingsError,
-                match=f"^GRADIO_SERVER_PORT: port {first.port} is already in use. Stop what uses "
-                "it, or set another port",
+                match=f"^GRADIO_SERVER_PORT: port {first.port} is already in use. Stop whatever is "
+                "using it, or set another port",
             ),
             listening(monkeypatch, name, f' "{first.port}" '),
         ):

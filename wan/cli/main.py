@@ -25,7 +25,7 @@ _INTERRUPTED = 130  # what typer makes of Ctrl-C
 _ABOUT = """Make videos from images and references with Alibaba's Wan 2.6 models.
 
 With a key (DASHSCOPE_API_KEY or ~/.alibabacloud/credentials), videos are made by the service and
-cost money; you are asked first, except with --yes and by resume.
+cost money; you are asked first, except with --yes or when you use resume.
 Without one, a simulator on this machine makes simulated videos for free."""
 _EPILOG = """\b
 Examples:
@@ -34,7 +34,7 @@ Examples:
   python -m wan jobs                                         What has been made?
   python -m wan evidence JOB --zip                           Pack the record of a run.
 
-COMMAND --help tells more about each command. Exit codes: 0 done, 1 failed, 2 bad input or
+COMMAND --help tells you more about each command. Exit codes: 0 done, 1 failed, 2 bad input or
 settings, 3 our own disk or database is full or stuck; with 2 and 3 nothing was sent."""
 
 app = typer.Typer(
@@ -111,7 +111,7 @@ def _start(*, show_completion: opt.ShowCompletion = False) -> None:
 def check(*, json: opt.Json = False) -> Answer:
     """Check the connection to the service, free of charge.
 
-    One question that costs nothing tells whether connection, key, region and permissions work.
+    One free request shows whether the connection, key, region and permissions work.
     """
     from wan.cli import inspect
 
@@ -184,7 +184,7 @@ def reference_to_video(
     yes: opt.Yes = False,
     json: opt.Json = False,
 ) -> Answer:
-    """Put people and things of references in a new video."""
+    """Put the people and things from references into a new video."""
     from wan.cli import run
 
     order = typed_order(ctx, "reference", "reference_video", "reference_image")
@@ -238,7 +238,7 @@ def evidence(job: opt.Job, *, archive: opt.Archive = None, json: opt.Json = Fals
 def spending(*, month: opt.Month = "", csv: opt.Csv = False, json: opt.Json = False) -> Answer:
     """Show who made what, and what it cost.
 
-    Today and this month, in UTC; or in the month that is named.
+    Covers today and this month, in UTC, or the month you name.
     """
     from wan.cli.spending import spending
 
@@ -247,7 +247,7 @@ def spending(*, month: opt.Month = "", csv: opt.Csv = False, json: opt.Json = Fa
 
 @_command("password", "", "< file")
 def password(*, json: opt.Json = False) -> Answer:
-    """Hash a password for WAN_LOGINS, so that it doesn't stand there in plain text.
+    """Hash a password for WAN_LOGINS, so that it isn't stored there in plain text.
 
     It is asked for without being shown, or read from a line of stdin.
     """

@@ -124,7 +124,7 @@ ShowCompletion = Annotated[
         callback=show_script,
         is_eager=True,
         expose_value=False,
-        help="Print a script for bash or zsh: `wan` is this program, with completion.",
+        help="Print a bash or zsh script that makes `wan` run this program, with completion.",
     ),
 ]
 
@@ -145,14 +145,15 @@ References = Annotated[
     list[str] | None,
     _text(
         "FILE_OR_URL",
-        "A clip or an image; repeat it for up to five. character1 is the first of all.",
+        "A clip or an image; repeat the option for up to five. The first you type is character1.",
     ),
 ]
 Clips = Annotated[
-    list[str] | None, _text("FILE_OR_URL", "A clip, whatever its name ends in; up to three.")
+    list[str] | None, _text("FILE_OR_URL", "A clip, whatever its extension; up to three.")
 ]
 Images = Annotated[
-    list[str] | None, _text("FILE_OR_URL", "An image, whatever its name ends in; five in all.")
+    list[str] | None,
+    _text("FILE_OR_URL", "An image, whatever its extension; up to five references in all."),
 ]
 
 # of a command
@@ -168,7 +169,7 @@ Output = Annotated[
 ]
 Response = Annotated[Path | None, _path("Check the JSON of a response instead, or as well.")]
 Limit = Annotated[int, Option(min=0, max=999_999, help="How many at most.")]
-Month = Annotated[str, _text("YYYY-MM", "Another month than this one.")]
+Month = Annotated[str, _text("YYYY-MM", "A month other than this one.")]
 Csv = Annotated[bool, Option("--csv", help="Print every job as CSV.")]
 Archive = Annotated[
     Path | None, _path("Pack it with the video; beside the record by default.", "--zip")
