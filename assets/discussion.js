@@ -9,7 +9,8 @@ window.wanDiscussion = (() => {
   // form -> what is being written in it: { act, comment, place, whom, text, refused }
   const writing = new Map();
   const drafts = new Map(); // what and where (place) -> what was written there and not sent
-  const sending = new Map(); // place -> the event of the owner's tab whose answer is awaited
+  // place -> the event of the owner's tab whose answer is awaited: { event, at, late }
+  const sending = new Map();
 
   const page = () => window.wanReview.page();
   const itemOf = (part) => part.closest("[data-comment]");
@@ -95,9 +96,10 @@ window.wanDiscussion = (() => {
     if (act !== "delete" && !text.trim())
       return refuse(form, form.querySelector("[data-blank]").textContent);
     if (!page()) {
-      sending.set(place, EVENTS[act] ?? act);
+      const event = EVENTS[act] ?? act;
+      sending.set(place, { event, at: stampOf(document.getElementById("wan-review-view")) });
       const { of: review } = form.closest("[data-of]").dataset;
-      return fire(form, sending.get(place), { review, comment, text });
+      return fire(form, event, { review, comment, text });
     }
     const focused = isIn(form);
     button.disabled = true;
@@ -109,15 +111,25 @@ window.wanDiscussion = (() => {
     end(form, focused);
   }
 
+  // When the owner's tab was rendered by the server.
+  const stampOf = (part) => part.querySelector("[data-at]")?.dataset.at;
+
   // The owner's tab has its answer. html: what the tab shows then, with a note where something was
-  // refused; "" where nobody has answered.
+  // refused; "" where nobody has answered. On a busy machine Gradio gives what the tab showed before
+  // (6.31.0): then the answer is what is rendered next.
   function answered(event, html) {
-    const [place] = [...sending].find(([, sent]) => sent === event) ?? [];
+    const [place, sent] = [...sending].find(([, one]) => one.event === event) ?? [];
     if (!place) return;
+    const shown = Object.assign(document.createElement("template"), { innerHTML: html }).content;
+    if (html && stampOf(shown) === sent.at) sent.late = true;
+    else conclude(place, html && shown);
+  }
+
+  // shown: what was answered; nothing where nobody has.
+  function conclude(place, shown) {
     sending.delete(place);
-    const shown = Object.assign(document.createElement("template"), { innerHTML: html });
-    const note = shown.content.querySelector(".wan-found")?.textContent.trim();
-    const done = html && !note;
+    const note = shown && shown.querySelector(".wan-found")?.textContent.trim();
+    const done = shown && !note;
     if (done) drafts.delete(place);
     setTimeout(() => {
       const [form] = [...writing].find(([, now]) => now.place === place) ?? [];
@@ -138,6 +150,7 @@ window.wanDiscussion = (() => {
       if (form) writing.set(form, one);
     }
     view.querySelectorAll(".rv-answer").forEach(lay);
+    for (const [place, { late }] of [...sending]) if (late) conclude(place, view);
     dress(view);
   });
 

@@ -221,6 +221,7 @@ def test_what_was_said_in_a_lost_log_is_kept(database):
             store.reviews.add_verdict(word("ann", id=comment, comment=f"{comment}, as it was"))
         for reply in ("first", "unsaid"):
             assert store.discussion.add_reply(BOB, answer(comment="left", id=reply))
+        assert store.discussion.edit(ANN, "deleted", "deleted, as it was edited", NOW + 0.5)
         store.clear_log()
         assert store.discussion.edit(ANN, "mended", "As it is now", NOW + 1)
         assert store.discussion.delete(ANN, "deleted", NOW + 1)

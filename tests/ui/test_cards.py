@@ -14,7 +14,7 @@ from wan.ui.components.cast import Tile, show_cast
 from wan.ui.components.lines import answer_of
 from wan.ui.components.price import price_line
 from wan.ui.components.stage import show_idle, show_job, show_takes
-from wan.ui.components.status import ready, refusal_card
+from wan.ui.components.status import describe_take, ready, refusal_card
 from wan.ui.takes import Mark
 from wan.web.facts import as_clock
 
@@ -145,6 +145,11 @@ def test_a_doubtful_end_warns_before_another_try():
     assert "may be charged twice" in asked
     assert 'data-press="sure"' in asked
     assert 'data-press="retry"' not in asked
+
+
+def test_a_video_that_came_after_all_is_shown_in_place_of_the_question():
+    came = event(JobState.SUCCEEDED, spent=Spent.YES)
+    assert describe_take(came, Mark.ASKS).look == "video"
 
 
 def test_a_new_take_says_what_it_costs():

@@ -73,3 +73,16 @@ def test_a_new_take_comes_beside_its_own_and_a_further_try_in_its_place(states, 
     jobs = [made(number, named[state]) for number, state in enumerate(states, 1)]
     shown = [Take(job.id) for job in jobs]
     assert write_takes(place_take(shown, jobs, shown[of - 1], new)) == then
+
+
+def test_a_question_that_was_answered_is_asked_no_more():
+    """Else its button would pay once more, unseen."""
+    jobs = [made(1), made(2, JobState.UNCERTAIN)]
+    shown = read_takes("job-1 ?job-2")
+    assert write_takes(place_take(shown, jobs, shown[1], made(3))) == "job-1 job-2 job-3"
+    again = made(2, JobState.RUNNING, "again")
+    assert write_takes(place_take(shown, jobs, shown[1], again)) == "job-1 again"
+    joined = read_takes("job-1 ?job-2 job-3")
+    assert write_takes(place_take(joined, [*jobs, made(3)], joined[1], made(3))) == (
+        "job-1 job-2 job-3"
+    )

@@ -37,7 +37,8 @@ UPDATE copy.jobs SET state = 'UNCERTAIN' WHERE state = 'SUBMITTING' AND EXISTS (
     AND (other.account, other.model) = (jobs.account, jobs.model))
 """
 # Each change of a comment is counted: where the copy has more of them in a review, what it has
-# counts, but for what another process has written since. A reply from before the copy's last word
+# counts, but for what another process has written since; a comment that is empty there was deleted.
+# A reply from before the copy's last word
 # that the copy has not was deleted by its writer.
 _DISCUSSED = (
     """
@@ -47,8 +48,10 @@ WHERE coalesce(copy.changes, 0) > coalesce(there.changes, 0)
 """,
     """
 DELETE FROM main.verdicts WHERE review_id IN (SELECT id FROM temp.discussed)
-AND coalesce(edited_at, created_at) <= (
-    SELECT coalesce(edited_at, created_at) FROM copy.verdicts copy WHERE copy.id = verdicts.id)
+AND EXISTS (SELECT 1 FROM copy.verdicts copy WHERE copy.id = verdicts.id AND (
+    (copy.comment = '' AND verdicts.comment <> '')
+    OR coalesce(verdicts.edited_at, verdicts.created_at)
+        <= coalesce(copy.edited_at, copy.created_at)))
 """,
     """
 DELETE FROM main.replies WHERE review_id IN (SELECT id FROM temp.discussed)

@@ -94,20 +94,16 @@ def _wire(events: Events, use: gr.Button, forget: gr.Button, found: gr.HTML) -> 
     typed: list[Any] = [connection.key, connection.code, connection.workspace]
     pressed = partial(gr.on, [use.click, *(part.submit for part in typed)])
     events.connect(pressed, ask, [], found, refuse=refuse, pays=True).then(
-        None,
-        connection.key,
-        connection.own,
-        js=f"(key) => window.wanConnection.answered(key, '{_USE}')",
+        None, js=f"() => window.wanFields.answered('{_USE}')"
     )
     emptied = [connection.key, connection.code, found]
     events.connect(forget.click, drop, [], emptied, refuse=refuse_drop)
-    for part in (connection.key, connection.region):
-        part.change(  # type: ignore[attr-defined]
-            None,
-            connection.key,
-            connection.own,
-            js="(key) => window.wanConnection.typed(key)",
-        )
+    connection.key.change(  # type: ignore[attr-defined]
+        None,
+        connection.key,
+        connection.own,
+        js="(key) => window.wanConnection.typed(key)",
+    )
 
 
 def _secret(language: Language, name: str, *, visible: bool) -> gr.Textbox:

@@ -81,6 +81,9 @@ def place_take(shown: Sequence[Take], jobs: Sequence[Job], old: Take, new: Job) 
     first other one that has ended leaves.
     """
     made_from = jobs[shown.index(old)]
+    if old.mark is Mark.ASKS:  # it was answered
+        shown = mark_takes(shown, [old], mark=Mark.NONE)
+        old = replace(old, mark=Mark.NONE)
     if (new.brief_id, new.take) == (made_from.brief_id, made_from.take):
         return [Take(new.id) if take == old else take for take in shown]
     if new.id in [take.job_id for take in shown]:  # a second click, which has joined the first

@@ -83,6 +83,7 @@ def show_reviews(
         "review_list.html",
         language,
         rows=rows,
+        now=now,
         note=note,
         until=partial(review_html.until, language),
         since=partial(review_html.since, language),

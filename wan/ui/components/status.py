@@ -201,7 +201,8 @@ def _describe_progress(event: JobEvent, note: Message | None, *, is_take: bool) 
 
 def describe_take(event: JobEvent, mark: Mark) -> JobCard:
     """Describe one of several takes."""
-    asks = Message.of("may_pay_twice") if mark is Mark.ASKS else None
+    is_asked = mark is Mark.ASKS and event.job.spent is Spent.MAYBE
+    asks = Message.of("may_pay_twice") if is_asked else None
     return describe_job(event, asks=asks, is_take=True)
 
 
