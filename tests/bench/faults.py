@@ -307,7 +307,7 @@ _OWNERS = (
     _fault(
         "the owner left out of a look-up",
         "database/jobs.py",
-        "return self._select_one((JOBS.c.id == job_id) & self._seen(owner))",
+        "return self._select_one((JOBS.c.id == job_id) & self._is_visible_to(owner))",
         "return self._select_one(JOBS.c.id == job_id)",
         "database/test_store.py::test_a_job_comes_back_as_it_was_written",
     ),

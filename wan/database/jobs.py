@@ -20,12 +20,12 @@ class Jobs(Part):
     @in_thread
     def get(self, job_id: str, owner: str) -> Job | None:
         """Return a job by its id, if this owner sees it."""
-        return self._select_one((JOBS.c.id == job_id) & self._seen(owner))
+        return self._select_one((JOBS.c.id == job_id) & self._is_visible_to(owner))
 
     @in_thread
     def list_by_ids(self, job_ids: Sequence[str], owner: str) -> list[Job]:
         """Return those of these jobs that an owner sees, in any order."""
-        wanted = JOBS.select().where(JOBS.c.id.in_(job_ids), self._seen(owner))
+        wanted = JOBS.select().where(JOBS.c.id.in_(job_ids), self._is_visible_to(owner))
         with self._database.reading() as connection:
             return [job_of(row) for row in connection.execute(wanted)]
 
@@ -143,7 +143,7 @@ class Jobs(Part):
         """Give a job's files a new token, so that every link to them that was given away is dead.
         Returns whether there is such a job.
         """
-        mine = (JOBS.c.id == job_id) & self._seen(owner)
+        mine = (JOBS.c.id == job_id) & self._is_visible_to(owner)
         with self._database.writing() as connection:
             changed = connection.execute(
                 JOBS.update()
@@ -157,7 +157,7 @@ class Jobs(Part):
         """Change what an owner says of jobs. changes: `name`, `starred`, `project`."""
         if "name" in changes:
             changes = {**changes, "name_folded": changes["name"].casefold()}
-        mine = JOBS.c.id.in_(job_ids) & self._seen(owner)
+        mine = JOBS.c.id.in_(job_ids) & self._is_visible_to(owner)
         with self._database.writing() as connection:
             connection.execute(
                 JOBS.update().where(mine).values(**changes, version=JOBS.c.version + 1)
@@ -201,5 +201,5 @@ class Jobs(Part):
             found = connection.execute(JOBS.select().where(where)).first()
         return None if found is None else job_of(found)
 
-    def _seen(self, owner: str) -> sa.ColumnElement[bool]:
+    def _is_visible_to(self, owner: str) -> sa.ColumnElement[bool]:
         return seen_by(owner, shared=self._database.shared)

@@ -38,11 +38,11 @@ class Listing(Part):
                 sa.func.count().filter(JOBS.c.starred),
             )
             .select_from(JOBS)
-            .where(self._seen(owner))
+            .where(self._is_visible_to(owner))
         )
         projects = (
             sa.select(JOBS.c.project)
-            .where(self._seen(owner), _project != "")
+            .where(self._is_visible_to(owner), _project != "")
             .group_by(JOBS.c.project)
             .order_by(sa.func.max(JOBS.c.created_at).desc(), JOBS.c.project)
         )
@@ -95,7 +95,7 @@ class Listing(Part):
 
     def _matching(self, owner: str, wanted: JobFilter) -> list[sa.ColumnElement[bool]]:
         """Return the conditions for the jobs that an owner sees and that match a filter."""
-        conditions = [self._seen(owner)]
+        conditions = [self._is_visible_to(owner)]
         for word in wanted.words:
             written = (PROMPT_FOLDED, JOBS.c.name_folded)
             said = [text.contains(word, autoescape=True) for text in written]
@@ -114,5 +114,5 @@ class Listing(Part):
             conditions.append(JOBS.c.starred)
         return conditions
 
-    def _seen(self, owner: str) -> sa.ColumnElement[bool]:
+    def _is_visible_to(self, owner: str) -> sa.ColumnElement[bool]:
         return seen_by(owner, shared=self._database.shared)
