@@ -65,12 +65,25 @@ window.wanForms = (() => {
     return wrote ? null : JSON.parse(kept(FORMS) ?? "null");
   }
 
+  // The tab on which the last that anybody did was to go back to its video; "" for none. What a form
+  // shows may be slow: it comes after that, and must not take the video's place.
+  let watching = "";
+
+  function follow(target) {
+    const { press } = target.closest?.("[data-press]")?.dataset ?? {};
+    if (press === "watch") watching = target.closest("[id^=wan-]").id.split("-")[1];
+    else if (press || !target.closest?.(".wan-run")) watching = "";
+  }
+
   // What becomes of the stage when the form changes. "kept": it shows a job beside a form that was
-  // only put back, and stays. "idle": it shows no job.
+  // only put back, or that somebody has turned from since, and stays. "idle": it shows no job.
   function stageOf(tab) {
     const { state } = document.querySelector(`#wan-${tab}-view .wan-view`)?.dataset ?? {};
+    if (watching === tab) return "kept";
     return state === "IDLE" ? "idle" : acted ? "" : "kept";
   }
+
+  const isWatching = (tab) => watching === tab;
 
   // What was taken along, once; null for whoever came another way.
   function carried() {
@@ -171,6 +184,8 @@ window.wanForms = (() => {
       { capture: true },
     );
   document.addEventListener("drop", ({ target }) => change(target), true); // Gradio stops it
+  for (const kind of ["click", "input", "change", "drop"])
+    document.addEventListener(kind, ({ target }) => follow(target), true);
   document.addEventListener("click", ({ target }) => {
     const tile = target.closest?.("[data-insert]");
     if (tile) insert(tile);
@@ -200,6 +215,7 @@ window.wanForms = (() => {
     carry,
     carried,
     stageOf,
+    isWatching,
     newTake,
     newTakeOf,
     answered,

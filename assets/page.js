@@ -134,6 +134,8 @@ window.wanStudio = (() => {
       )
         location.reload();
     }
+    const back = shown.querySelector("[data-press=watch]:enabled");
+    if (back && window.wanForms.isWatching(tab)) press(back, "watch"); // the form's picture was late
     keepMended(tab);
     tick(shown);
   }

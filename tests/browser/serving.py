@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -118,6 +119,24 @@ class App:
                 httpx.TransportError, FileNotFoundError
             ):  # it leaves with an app that was killed
                 plain_http.delete(f"{self.simulator}/simulator/hold")
+
+    @contextlib.contextmanager
+    def reading_nothing(self) -> Iterator[None]:
+        """No file that comes from a user is read inside the block: what waits for one waits until
+        its end.
+        """
+        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        children = [pid for thread in threads for pid in (thread / "children").read_text().split()]
+        [sandbox] = [
+            int(pid)
+            for pid in children
+            if b"sandbox_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        os.kill(sandbox, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(sandbox, signal.SIGCONT)
 
     def kill(self) -> None:
         """Ends it as a crash does."""

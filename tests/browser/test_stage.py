@@ -12,6 +12,15 @@ from tests.browser.serving import App, Visits, case, generate, opened, reach, sa
 from tests.browser.test_takes import LONG, begin, standing, told
 from tests.pictures import picture
 
+# Gives a promise, in an object that is no promise itself
+COMES = """what => {
+  const stage = document.querySelector("#wan-image-view");
+  const came = new Promise((done) => {
+    const look = () => stage.querySelector(what) && done();
+    new MutationObserver(look).observe(stage, { subtree: true, childList: true });
+  });
+  return { came };
+}"""
 PLAYS = "video => !video.paused && video.currentTime > 0.2"
 
 
@@ -79,6 +88,22 @@ def test_a_video_plays_by_itself_is_heard_after_a_click_and_leads_on(moving: Pag
     page.locator("#wan-image-view [data-press=watch]").click()
     page.get_by_role("button", name="Add to review").click()
     expect(page.locator("#wan-review-chosen img")).to_have_count(1)
+
+
+def test_a_picture_of_the_form_that_comes_late_takes_the_place_of_no_video(page: Page, app: App):
+    make(page, "It stays.")
+    quality = page.locator("#wan-image-quality input")
+    back = page.locator("#wan-image-view [data-press=watch]")
+    quality.last.check(force=True)
+    expect(back).to_be_visible()
+    with app.reading_nothing():
+        with page.expect_request("**/queue/join*"):
+            quality.first.check(force=True)
+        back.click()
+        expect(page.locator("#wan-image-view video")).to_be_visible()
+        late = page.evaluate_handle(COMES, ".preview")
+    late.evaluate("({came}) => came")
+    expect(page.locator("#wan-image-view video")).to_be_visible()
 
 
 def watched_by_link(page: Page) -> None:
