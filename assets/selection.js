@@ -51,7 +51,7 @@ window.wanSelection = (() => {
 
   function markAll() {
     const boxes = [...room().querySelectorAll("#wan-library [data-choose]")];
-    const [all, every] = [part("[data-all]"), part("[data-event=every]")];
+    const [all, every] = [part("[data-all]"), part("[data-event=choose_all]")];
     if (!all) return;
     const checked = boxes.filter((box) => box.checked).length;
     all.disabled = !boxes.length;

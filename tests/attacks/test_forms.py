@@ -60,7 +60,7 @@ EVENTS = [
     *("quote", "quote_1", "draw", "check_sound", "_limit_to_model", "greet", "fill", "ask", "drop"),
     *("image_to_video", "reference_to_video", "job", "cancel"),
     *("list_jobs", "list_jobs_1", "open", "use", "frame", "watch_1", "again", "delete", "bundle"),
-    *("compare", "join", "reuse", "every", "pack", "delete_chosen"),
+    *("compare", "join", "reuse", "choose_all", "pack", "delete_chosen"),
     *("annotate", "star", "move", "retry", "withdraw"),
     *("use_settings", "use_last_frame", "move_picture", "move_video"),
     *(
@@ -328,7 +328,16 @@ def test_addresses_in_text(
 
 def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Record):
     theirs = ("list_jobs", "open", "use", "frame", "again", "delete", "bundle", "compare", "join")
-    theirs += ("every", "pack", "delete_chosen", "annotate", "star", "move", "retry", "withdraw")
+    theirs += (
+        "choose_all",
+        "pack",
+        "delete_chosen",
+        "annotate",
+        "star",
+        "move",
+        "retry",
+        "withdraw",
+    )
     for name in (
         "watch",
         "_cancel",

@@ -403,7 +403,7 @@ def test_several_are_chosen_downloaded_and_deleted(page: Page, app: App):
         expect(boxes).to_have_count(3)
         page.locator("[data-all]").check()
         expect(bar).to_contain_text("3 selected", use_inner_text=True)
-        expect(page.locator("[data-event=every]")).to_be_hidden()  # there are no others
+        expect(page.locator("[data-event=choose_all]")).to_be_hidden()  # there are no others
         page.locator("[data-all]").uncheck()
         expect(bar).to_be_hidden()
         boxes.first.click()
@@ -654,7 +654,7 @@ def test_a_shared_library_of_two_pages(two_pages: tuple[Page, App]):
     cards, bar, job = (page.locator(one) for one in (".wan-item", ".wan-chosen", ".wan-job"))
     page.locator("[data-all]").check()
     expect(bar).to_contain_text("24 selected", use_inner_text=True)
-    page.locator("[data-event=every]").click()
+    page.locator("[data-event=choose_all]").click()
     expect(bar).to_contain_text("26 selected", use_inner_text=True)
     bar.locator("[data-event=clear]").click()
     cards.last.locator("[data-event=open]").click()

@@ -101,6 +101,13 @@ def test_gradio_fills_no_template_of_ours(kind):
     assert set(kind.event_names) <= {str(name) for name in re.findall(r"\w+", one.js_on_load or "")}
 
 
+@pytest.mark.parametrize("name", ["error", "every", "visible"])
+def test_an_event_takes_the_place_of_nothing_of_gradios(name):
+    named = type("Named", (Component,), {"event_names": (name,)})
+    with pytest.raises(ValueError, match=f"of this name: {name}"):
+        named()
+
+
 @pytest.mark.parametrize("evil", EVIL)
 def test_whatever_is_written_comes_out_as_text(evil):
     for where, html in shown(evil).items():

@@ -109,7 +109,7 @@ def test_a_page_says_where_it_is_and_where_the_others_are():
 )
 def test_the_button_names_as_many_as_it_chooses(ended, shown, offers, said):
     page = JobPage(shown, 2000, 2001, 1, ended=ended)
-    button = html.show_page("en", page, 0, 24, None).split('data-event="every"')[1]
+    button = html.show_page("en", page, 0, 24, None).split('data-event="choose_all"')[1]
     assert ("data-more" in button.split(">")[0]) is offers
     assert said in read(button.split("</button>")[0])
 

@@ -85,8 +85,8 @@ class Library:
         for opening in (self._grid.open, self.detail.open):
             self.connect_open(opening)
         self._events.connect(
-            self._grid.every,
-            self.every,
+            self._grid.choose_all,
+            self.choose_all,
             self._asked,
             self._note,
             refuse=self._refuse_note,
@@ -252,7 +252,7 @@ class Library:
             there=await self._studio.films.find_takes(event.job),
         )
 
-    async def every(self, caller: Caller, *asked: str | None) -> str:
+    async def choose_all(self, caller: Caller, *asked: str | None) -> str:
         """Have every job chosen that matches the filters and has ended, also on other pages."""
         found = await self._studio.library.list_ended(
             owner=caller.owner, limit=CHOSEN_LIMIT, **read_asked(asked)

@@ -3,6 +3,7 @@ buttons trigger events that handlers listen to.
 """
 
 import json
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,9 @@ class Component(gr.HTML):
     def __init__(self, value: str = "", **options: Any) -> None:
         if kept := _NOT_HANDED_ON & set(self.event_names):
             raise ValueError(f"Gradio triggers no event of this name: {', '.join(kept)}")
+        # An event would take the place of what Gradio sends to every browser under that name.
+        if taken := signature(gr.HTML.__init__).parameters.keys() & set(self.event_names):
+            raise ValueError(f"Gradio has a setting of this name: {', '.join(taken)}")
         # Gradio takes for events of its own those whose names are quoted in the script.
         listener = _LISTENER.replace("{events}", json.dumps(self.event_names))
         super().__init__(

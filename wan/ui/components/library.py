@@ -90,7 +90,7 @@ class Opening(OfJob):
 class LibraryGrid(Component):
     """A page of cards, and the way to the others. A script may open a job too."""
 
-    event_names = ("look", "open", "every", "annotate")
+    event_names = ("look", "open", "choose_all", "annotate")
 
 
 class LibraryDetail(Component):
