@@ -58,14 +58,24 @@ window.wanLibrary = (() => {
     fire("grid", "open", { job: wanted, look: "1", note: keeping() });
   }
 
-  // A button asks for another page or part of the library: numbered before its component hears of the click.
+  // A button asks for another page or part of the library. Before its component hears of the click,
+  // that gets its number, and what was asked for last but has yet to be answered stays as it was.
   const count = ({ target }) => {
     const button = target.closest?.("#wan-library-room [data-event=look]");
     if (!button) return;
+    const { changes } = button.dataset;
+    if (changes === "project") say(button, "starred", sight.starred);
+    if (changes === "starred") say(button, "project", sight.project);
+    if (changes === "starred") say(button, "starred", sight.starred ? undefined : "1");
     button.dataset.number = ++asked;
     sight = { ...button.dataset };
   };
   document.addEventListener("click", count, { capture: true });
+
+  function say({ dataset }, name, value) {
+    if (value === undefined) delete dataset[name];
+    else dataset[name] = value;
+  }
 
   // A part was rendered anew: what was put on it here is put there again.
   const RENDERED = {
