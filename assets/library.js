@@ -308,6 +308,9 @@ window.wanLibrary = (() => {
     else if (event === "delete" && !open) ask(false);
     else if (act === "step") step(job);
     else if (act) ask(act === "ask");
+    // One part of the library listens, wherever the button stands.
+    const to = { open: "grid", join: "bar" }[event];
+    if (to && !button.closest(`#wan-library-${to}`)) fire(to, event, { ...button.dataset });
   });
 
   // The question before something is deleted.

@@ -11,7 +11,6 @@ window.wanStudio = (() => {
   // ended for an open one
   const DEAD = 10_000;
   const PLACE = "wan-tab";
-  const LINK = /^#jobs=([\w-]{32,})$/;
   const ENDS = { SUCCEEDED: "✓ ", FAILED: "✕ ", CANCELLED: "✕ ", EXPIRED: "✕ " };
   const unfolded = new Set(); // ids of the jobs whose details somebody looks at
   const starts = new Map(); // clock -> when it began, in ms of this browser's own clock
@@ -204,6 +203,8 @@ window.wanStudio = (() => {
   // Buttons of cards, one after the other: each works on what the one before has made of the stage,
   // and none is lost.
   const waiting = new Map(TABS.map((tab) => [tab, []]));
+  // A stream that went on would bring back what these change; a cancel leaves all as it is.
+  const CHANGES = ["resume", "withdraw", "retry", "sure"];
   // Ms after which an answer does not come any more: longer than the server waits for its database
   const LOST = 30_000;
 
@@ -217,6 +218,7 @@ window.wanStudio = (() => {
   function go(tab) {
     const first = waiting.get(tab)[0];
     if (!first) return;
+    if (CHANGES.includes(first.verb)) fire(view(tab), "quiet");
     fire(view(tab), first.verb, { job: first.job });
     setTimeout(() => waiting.get(tab)[0] === first && endTurn(tab, first.verb), LOST);
   }
@@ -262,33 +264,6 @@ window.wanStudio = (() => {
     const place = window.wan.kept("sessionStorage", PLACE);
     const [opening] = performance.getEntriesByType("navigation");
     if (place && (switched || opening?.type === "reload")) turn(place);
-  }
-
-  // Whoever opens it reads their own language
-  const linkOf = (token) => `${window.wan.home()}#jobs=${token}`;
-  // Shows the link under which another browser finds the same jobs. Its token stands behind the #,
-  // which is never sent to a server.
-  function share(token) {
-    const dialog = document.getElementById("wan-share");
-    dialog.querySelector("input").value = linkOf(token);
-    dialog.showModal();
-    dialog.querySelector("input").select();
-  }
-
-  // Before the first look at the jobs: whoever came by a private link is asked whether it is meant,
-  // because what is made then belongs to it.
-  async function claimed([mine, ...jobs]) {
-    const theirs = location.hash.match(LINK)?.[1];
-    if (theirs) history.replaceState(null, "", location.pathname + location.search);
-    if (!theirs || theirs === mine) return [mine, ...jobs];
-    const dialog = document.getElementById("wan-claim");
-    if (!dialog) return [mine, ...jobs];
-    dialog.querySelector(".wan-own-link").hidden = !mine;
-    dialog.querySelector("input").value = linkOf(mine);
-    dialog.returnValue = "stay";
-    dialog.showModal();
-    await new Promise((done) => dialog.addEventListener("close", done, { once: true }));
-    return dialog.returnValue === "use" ? [theirs, ...jobs.map(() => "")] : [mine, ...jobs];
   }
 
   function connect(open = !document.body.classList.contains("wan-connecting")) {
@@ -379,7 +354,6 @@ window.wanStudio = (() => {
     form.querySelector("[id$=-generate]")?.click();
   });
   addEventListener("pagehide", stay);
-  addEventListener("hashchange", () => LINK.test(location.hash) && location.reload());
   setInterval(() => {
     TABS.forEach(look);
     entitle();
@@ -392,8 +366,6 @@ window.wanStudio = (() => {
     toGenerate,
     acted,
     turn,
-    share,
-    claimed,
     selectPrompt,
     filled,
   };

@@ -28,6 +28,7 @@ from wan.service.discussion import Discussion
 from wan.service.exports import Exports
 from wan.service.films import Films
 from wan.service.library import EditableLibrary
+from wan.service.quotes import Quotes
 from wan.service.references import References
 from wan.service.reviews import Reviews
 from wan.service.runner import Runner
@@ -80,6 +81,7 @@ class Studio:
     ) -> None:
         self.settings, self.backend = settings, settings.backend
         self.uploads = UploadFolder(default_folder(settings.output_dir))
+        self.quotes = Quotes(settings)
         self._clock = clock
         self._sendable: set[str] | None = set() if only_jobs_started_here else None
         self._parts: _Parts | None = None
@@ -219,7 +221,7 @@ class Studio:
         references = References(Jobs(stores.database), stores.storage, self.uploads)
         library = EditableLibrary(stores, references, changes, clock)
         submission = Submission(
-            settings=settings,
+            quotes=self.quotes,
             stores=stores,
             library=library,
             references=references,

@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from wan.database.durations import Durations
 from wan.database.jobs import Jobs
 from wan.database.queue import Queue
 from wan.domain import catalog
-from wan.domain.catalog import MODELS, Price, Tier
 from wan.domain.errors import (
     InvalidInput,
     JobNotFound,
@@ -23,14 +23,13 @@ from wan.domain.jobs import UNSENT, Job, JobState, Spent
 from wan.domain.messages import Message
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
-from wan.environment.settings import Settings
 from wan.provider.gateway import Gateway
-from wan.service import polling
 from wan.service.access import Access, Permission
 from wan.service.changes import Changes
 from wan.service.library import Library
 from wan.service.new_jobs import NewJobs, is_same_brief
 from wan.service.preparation import Preparation
+from wan.service.quotes import Quote, Quotes
 from wan.service.references import References
 from wan.service.refusals import explain_refusals
 from wan.service.runner import Runner
@@ -39,25 +38,6 @@ from wan.service.stores import Stores
 # seconds in which a program without a token that asks for the same is taken for one that has not
 # waited for the answer
 _JOIN_SECONDS = 3600.0
-
-
-@dataclass(frozen=True)
-class Quote:
-    """What each take will cost and how long all of them usually take.
-
-    usual: from and to, seconds.
-    """
-
-    by_tier: Mapping[Tier, Price | None]
-    """The price in each resolution tier; None where it is not known."""
-    tier: Tier
-    usual: tuple[int, int]
-    simulated: bool
-
-    @property
-    def price(self) -> Price | None:
-        """The price in the tier that was asked about."""
-        return self.by_tier[self.tier]
 
 
 class Submission:
@@ -69,7 +49,7 @@ class Submission:
     def __init__(
         self,
         *,
-        settings: Settings,
+        quotes: Quotes,
         stores: Stores,
         library: Library,
         references: References,
@@ -80,7 +60,7 @@ class Submission:
         changes: Changes,
         clock: Callable[[], float],
     ) -> None:
-        self._settings, self._library, self._references = settings, library, references
+        self._quotes, self._library, self._references = quotes, library, references
         self._queue, self._jobs = Queue(stores.database), Jobs(stores.database)
         self._durations = Durations(stores.database)
         self._storage, self._evidence = stores.storage, stores.evidence
@@ -236,50 +216,17 @@ class Submission:
             self._sendable.add(job.id)
         self._runner.wake()
 
-    async def quote(
-        self,
-        *,
-        model: str,
-        size: str,
-        duration: int,
-        audio: bool,
-        videos: Sequence[float | None] = (),
-        references: int = 0,
-        own_region: str | None = None,
-        takes: int = 1,
-    ) -> Quote:
-        """Return what a run will cost, and how long it usually takes until so many takes are there.
-
-        duration: seconds of output. videos: the length of each reference video in seconds, None for
-        a URL. references: how many there are in all. own_region: that of a visitor's own key, where
-        one is used.
-        """
-        known, own = MODELS[model], own_region is not None
-        region = self._settings.priced_region(own_region) if own_region else self._connection.region
-        simulated = self._settings.backend == "simulator" and not own
+    async def quote(self, *, model: str, duration: int, takes: int = 1, **asked: Any) -> Quote:
+        """Return what `Quotes.estimate` does, by how long the last runs took."""
+        simulated = self._quotes.is_simulated(asked.get("own_region"))
+        kind = ("simulator" if simulated else "dashscope", model, duration)
         past: list[float] = []
         runs: list[float] = []
-        kind = ("simulator" if simulated else "dashscope", model, duration)
         with contextlib.suppress(StorageUnavailable):  # a price does not wait for the database
             runs = await self._durations.list_run_seconds(*kind)
             past = await self._durations.list_brief_seconds(*kind, takes)
-        where = {"region": region, "currency": "" if own else self._connection.currency}
-        of_tier = partial(
-            catalog.price,
-            known,
-            **where,
-            duration=duration,
-            audio=audio,
-            videos=videos,
-            references=references,
-        )
-        usual = polling.usual_seconds(known, simulated=simulated, past=past, runs=runs, takes=takes)
-        return Quote(
-            {tier: of_tier(size=tier) for tier in catalog.TIERS},
-            catalog.tier_of(size),
-            usual,
-            simulated,
-        )
+        about = {"model": model, "duration": duration, "takes": takes, **asked}
+        return self._quotes.estimate(**about, runs=runs, past=past)
 
     async def _submit(
         self,

@@ -37,6 +37,7 @@ class ChosenWork:
     def __init__(self, events: Events, chosen: BrowserText, work: html.LibraryWork) -> None:
         """work: shows how far it is, and why there is none."""
         self._events, self._chosen, self._work = events, chosen, work
+        self._working: list[Any] = []
 
     def connect(self, event: Callable[..., Any], act: Callable[..., Any], **options: Any) -> Any:
         """Connect a button. options: as `Events.connect` takes them. Gives Gradio's dependency on
@@ -45,9 +46,13 @@ class ChosenWork:
         working = self._events.connect(
             event, act, [self._chosen], self._work, refuse=self.refuse, js=WITH_CHOSEN, **options
         )
-        self._work.stop(None, cancels=[working])
+        self._working.append(working)
         # Also when it was stopped: the last progress may have come after that.
         return working.then(None, self._work, self._work, js=_WITHOUT_PROGRESS)
+
+    def connect_stop(self) -> None:
+        """Connect the button that stops whatever work goes on."""
+        self._work.stop(None, cancels=self._working)
 
     def refuse(self, _caller: Caller, error: Exception, *_chosen: str) -> str:
         """Say beside what is chosen why nothing is done with it."""

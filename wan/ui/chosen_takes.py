@@ -43,14 +43,10 @@ class ChosenTakes:
         self.bar = html.LibraryBar(html.show_bar(self._language), elem_id="wan-library-bar")
         self.work = html.LibraryWork(elem_id="wan-library-work")
         self._note = html.LibraryNote(elem_id="wan-library-refusal")
-        self._works = ChosenWork(events, chosen, self.work)
+        self.works = ChosenWork(events, chosen, self.work)
 
-    def connect(
-        self, detail: html.LibraryDetail, connect_open: Callable[[Callable[..., Any]], None]
-    ) -> None:
-        """Connect the buttons. detail: shows a comparison, and has the button for a bundle.
-        connect_open: connects a button that shows a job there.
-        """
+    def connect(self, detail: html.LibraryDetail) -> None:
+        """Connect the buttons. detail: shows a comparison, and has the button for a bundle."""
         chosen, work = self._chosen, self.work
         self.bar.choose(None, None, chosen, js="() => window.wanSelection.chosen()")
         self.bar.clear(None, None, chosen, js="() => window.wanSelection.clear()")
@@ -70,27 +66,25 @@ class ChosenTakes:
             self.move,
             [chosen],
             self._note,
-            refuse=self._works.refuse,
+            refuse=self.works.refuse,
             values=html.Labels,
             js=WITH_CHOSEN,
             trigger_mode="multiple",
         ).then(None, js="() => window.wanLibrary.look()")
-        connect_open(work.open)
-        for event in (self.bar.join, work.join):
-            done = self._works.connect(event, self.join, values=Joining)
-            done.then(None, js="() => window.wanLibrary.look()")  # a film is a job by now
+        done = self.works.connect(self.bar.join, self.join, values=Joining)
+        done.then(None, js="() => window.wanLibrary.look()")  # a film is a job by now
         work.dismiss(None, None, work, js="() => ''")
         self._events.connect(
             detail.bundle,
             self.bundle,
             outputs=work,
-            refuse=self._works.refuse,
+            refuse=self.works.refuse,
             values=OfJob,
             trigger_mode="multiple",
         )
 
     def _refuse_comparison(self, caller: Caller, error: Exception, _chosen: str) -> list[Any]:
-        return [gr.skip(), self._works.refuse(caller, error)]
+        return [gr.skip(), self.works.refuse(caller, error)]
 
     async def compare(self, caller: Caller, chosen: str) -> list[Any]:
         """Show the chosen takes side by side."""

@@ -142,8 +142,13 @@ def parse_number(text: str | None) -> int | str | None:
         return typed
 
 
-def add_generate(language: Language, tab: str) -> tuple[gr.Radio, gr.HTML, gr.Button]:
-    """Add the number of takes, their price and, directly under it, the button that spends it."""
+def add_generate(
+    language: Language, tab: str, price_line: str
+) -> tuple[gr.Radio, gr.HTML, gr.Button]:
+    """Add the number of takes, their price and, directly under it, the button that spends it.
+
+    price_line: its HTML.
+    """
     with gr.Column(elem_classes="wan-go"):
         counts = [str(number) for number in range(1, catalog.TAKES_LIMIT + 1)]
         takes = gr.Radio(
@@ -153,9 +158,7 @@ def add_generate(language: Language, tab: str) -> tuple[gr.Radio, gr.HTML, gr.Bu
             elem_id=element_id(tab, "takes"),
             elem_classes="wan-count",
         )
-        price = gr.HTML(
-            '<p class="wan-price">&nbsp;</p>', elem_id=element_id(tab, "price"), **plain_html
-        )
+        price = gr.HTML(price_line, elem_id=element_id(tab, "price"), **plain_html)
         button = gr.Button(
             t(language, "generate"),
             variant="primary",

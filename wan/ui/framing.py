@@ -45,11 +45,11 @@ def add_shape(language: Language, tab: str, *, own_shape: bool = False) -> gr.Ra
     )
 
 
-def add_quality(language: Language, tab: str) -> gr.Radio:
+def add_quality(language: Language, tab: str, prices: Prices) -> gr.Radio:
     """Add the quality: a resolution tier, with what it costs and the exact size."""
     size = DEFAULT_SIZE
     return gr.Radio(
-        list_qualities(language, catalog.shape_of(size), {}),
+        list_qualities(language, catalog.shape_of(size), prices),
         value=catalog.tier_of(size),
         label=t(language, "quality"),
         elem_id=element_id(tab, "quality"),

@@ -1,7 +1,6 @@
 """The tab that turns one picture into a video."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -27,6 +26,7 @@ from wan.ui.components.lines import answer_of, hint, quiet, refusal, sound_hint
 from wan.ui.components.price import price_line
 from wan.ui.components.stage import show_idle, show_preview
 from wan.ui.components.status import Card, refusal_card
+from wan.ui.first_price import FirstPrice
 from wan.ui.form_fields import element_id
 from wan.ui.handling import arrival_time
 from wan.ui.stage import TabStage, Values
@@ -51,13 +51,14 @@ class _Notes(NamedTuple):
 
 def build(
     language: Language, studio: Studio, visitor: Connection, viewers: Capacity
-) -> tuple[TabStage, list[Component], Callable[[], Awaitable[list[Any]]]]:
-    """Build the tab. Returns its stage, what shows prices, and what gives the first of them."""
+) -> tuple[TabStage, gr.HTML, FirstPrice]:
+    """Build the tab. Returns its stage, its price line, and what stands there at first."""
+    first = FirstPrice(language, studio, _MODEL)
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            samples, fields, notes = _add_form(language, studio.uploads)
+            samples, fields, notes = _add_form(language, studio.uploads, first.by_tier)
             video, recalled = form_fields.add_settings_upload(language, TAB)
-            takes, price, generate = form_fields.add_generate(language, TAB)
+            takes, price, generate = form_fields.add_generate(language, TAB, first.line)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = TabStage(Events(language, studio, visitor), TAB, [_MODEL.name], viewers)
     run.wire(generate, takes, fields, read_in_thread, partial(draw_idle, language))
@@ -74,8 +75,8 @@ def build(
         framing.reset_crop(button.click, fields, crop)
     framing.reset_crop(fields["image"].upload, fields)  # type: ignore[attr-defined]
     form_fields.drop_new_take(TAB, fields)
-    shown = [price, fields["quality"]]
-    return run, shown, _wire_price(language, studio, run, visitor, shown)
+    _wire_price(language, studio, run, visitor, price)
+    return run, price, first
 
 
 def read(values: Values) -> ImageToVideoRequest:
@@ -136,7 +137,7 @@ async def _draw(
 
 
 def _add_form(
-    language: Language, uploads: UploadFolder
+    language: Language, uploads: UploadFolder, prices: framing.Prices
 ) -> tuple[list[gr.Button], dict[str, Component], "_Notes"]:
     """Add samples, fields and the notes below the files."""
     pictures = {key: picture for key, _, picture, _ in _SAMPLES}
@@ -160,7 +161,7 @@ def _add_form(
     fields["shape"] = framing.add_shape(language, TAB, own_shape=True)
     fields |= framing.add_fit(language, TAB)
     with gr.Row(elem_classes="wan-pair"):
-        fields["quality"] = framing.add_quality(language, TAB)
+        fields["quality"] = framing.add_quality(language, TAB, prices)
         fields["duration"] = form_fields.add_duration(language, TAB, _MODEL)
     with gr.Accordion(t(language, "more"), open=False, elem_classes="wan-more"):
         more, sound_note = _add_more(language)
@@ -223,11 +224,9 @@ def _add_motion(language: Language) -> dict[str, Component]:
 
 
 def _wire_price(
-    language: Language, studio: Studio, run: TabStage, visitor: Connection, shown: list[Component]
-) -> Callable[[], Awaitable[list[Any]]]:
-    """Keep the prices up to date. shown: the price line, and the quality. Returns what gives them
-    for an untouched form.
-    """
+    language: Language, studio: Studio, run: TabStage, visitor: Connection, price: gr.HTML
+) -> None:
+    """Keep the prices up to date. price: their line."""
 
     async def quote(
         takes: str,
@@ -254,11 +253,8 @@ def _wire_price(
     form = [run.fields[name] for name in ("shape", "quality", "duration", "audio")]
     priced = [run.takes, *form, visitor.own, visitor.region]
     changes = [part.change for part in priced]  # type: ignore[attr-defined]
+    shown = [price, run.fields["quality"]]
     gr.on(changes, quote, priced, shown, trigger_mode="always_last", **hidden)
-    size = framing.show_size(_MODEL.default_size)
-    return partial(
-        quote, "1", **size, duration=_MODEL.default_duration, sound=True, own="", region=""
-    )
 
 
 def _wire_preview(

@@ -56,8 +56,9 @@ def build(
         with gr.Column(elem_id="wan-library-foot"):
             takes = ChosenTakes(events, chosen, working)
     library.connect(tab, filters)
-    takes.connect(library.detail, library.connect_open)
-    Selection(events, chosen, working).connect(takes.bar, takes.work)
+    takes.connect(library.detail)
+    Selection(events, working).connect(takes.bar, takes.works)
+    takes.works.connect_stop()
     reuse_settings.wire(language, studio, connection, tabs, runs)
 
 
@@ -82,8 +83,16 @@ class Library:
         self._asked = [*filters, self._scope]
         self._connect_list(filters)
         tab.select(None, js="() => window.wanLibrary.selected()")
-        for opening in (self._grid.open, self.detail.open):
-            self.connect_open(opening)
+        self._events.connect(
+            self._grid.open,
+            self.open,
+            self._asked,
+            [self.detail, self._note],
+            refuse=self._refuse,
+            values=html.Opening,
+            js=_WITH_SCOPE,
+            trigger_mode="multiple",
+        )
         self._events.connect(
             self._grid.choose_all,
             self.choose_all,
@@ -127,19 +136,6 @@ class Library:
         self._connect_act(self.detail.again, self.again, [*forms, *takes])
         self._connect_act(self.detail.retry, self.retry, stages)
         self._connect_act(self.detail.delete, self.delete, [])
-
-    def connect_open(self, event: Callable[..., Any]) -> None:
-        """Connect a button that shows a job in place of the cards."""
-        self._events.connect(
-            event,
-            self.open,
-            self._asked,
-            [self.detail, self._note],
-            refuse=self._refuse,
-            values=html.Opening,
-            js=_WITH_SCOPE,
-            trigger_mode="multiple",
-        )
 
     def _connect_list(self, filters: Sequence[Any]) -> None:
         connect = partial(

@@ -1,7 +1,7 @@
 """The page in each language: header, tabs, and what happens when somebody opens it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from wan.ui.api.snippets import install_snippets
 from wan.ui.caller import Caller, Events, explain
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.header import Header, show_header
+from wan.ui.first_price import FirstPrice
 from wan.ui.gradio_patches import deny_downloads, keep_no_values
 from wan.ui.inputs import Page
 from wan.ui.stage import TabStage, make_viewers
@@ -93,7 +94,9 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
             review.build(language, studio, connection, chosen, opened, reviewing, shared.packing)
     other_tab.wire(Events(language, studio, connection), tabs, runs)
     # The token and what is in the forms only Gradio can read.
-    header.private_link(None, connection.owner, None, js="(token) => window.wanStudio.share(token)")
+    header.private_link(
+        None, connection.owner, None, js="(token) => window.wanPrivateLink.share(token)"
+    )
     forms = [part for one in runs.values() for part in (*one.fields.values(), one.takes)]
     gr.on(
         [part.change for part in forms],  # type: ignore[attr-defined]
@@ -108,8 +111,8 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
     shown = [
         connection.owner,
         connection.own,
-        *first[1],
-        *second[1],
+        first[1],
+        second[1],
         *(part for one in runs.values() for part in (one.view, one.job)),
         header,
     ]
@@ -121,7 +124,7 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
         [one.job for one in runs.values()],
         shown,
         refuse=greeting.refuse,
-        js="(...known) => window.wanStudio.claimed(known)",
+        js="(...known) => window.wanPrivateLink.claimed(known)",
     )
     greeted.then(None, forms, forms, js="(...forms) => window.wanStudio.arrived(forms)")
 
@@ -131,8 +134,8 @@ class _Greeting:
     """What a page shows when somebody opens it."""
 
     stages: Mapping[str, TabStage]
-    prices: Sequence[Callable[[], Awaitable[list[Any]]]]
-    """What gives the first prices of a tab: its price line, and its quality."""
+    prices: Sequence[FirstPrice]
+    """What stands in the price line of each tab."""
     header: Callable[[str], str]
     """The head of the page for whoever is signed in, by their name."""
 
@@ -146,13 +149,13 @@ class _Greeting:
         ]
         name = caller.request.username
         header = self.header(name) if name else gr.skip()
-        prices = [part for price in self.prices for part in await price()]
+        prices = [await price.update() for price in self.prices]
         return [caller.token, "", *prices, *found, header]
 
     def refuse(self, caller: Caller, error: Exception, *jobs: str) -> list[Any]:
         """Give the browser a token; the page shows what it would without jobs."""
         explain(error)
-        return [_token_of(caller), "", *[gr.skip()] * (2 * len(self.prices) + 2 * len(jobs) + 1)]
+        return [_token_of(caller), "", *[gr.skip()] * (len(self.prices) + 2 * len(jobs) + 1)]
 
 
 def _token_of(caller: Caller) -> str:

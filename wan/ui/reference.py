@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ from wan.ui.components.lines import hint
 from wan.ui.components.price import price_line
 from wan.ui.components.stage import show_idle
 from wan.ui.components.status import Card
+from wan.ui.first_price import FirstPrice
 from wan.ui.form_fields import element_id
 from wan.ui.stage import TabStage, Values
 from wan.web.capacity import Capacity
@@ -56,14 +57,15 @@ _SAMPLES = (
 
 def build(
     language: Language, studio: Studio, visitor: Connection, viewers: Capacity
-) -> tuple[TabStage, list[Component], Callable[[], Awaitable[list[Any]]]]:
-    """Build the tab. Returns its stage, what shows prices, and what gives the first of them."""
+) -> tuple[TabStage, gr.HTML, FirstPrice]:
+    """Build the tab. Returns its stage, its price line, and what stands there at first."""
+    first = FirstPrice(language, studio, _MODEL)
     models = [model.name for model in MODELS.values() if model.makes == TAB]
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            samples, fields, cast = _add_form(language, studio.uploads)
+            samples, fields, cast = _add_form(language, studio.uploads, first.by_tier)
             video, recalled = form_fields.add_settings_upload(language, TAB)
-            takes, price, generate = form_fields.add_generate(language, TAB)
+            takes, price, generate = form_fields.add_generate(language, TAB, first.line)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = TabStage(Events(language, studio, visitor), TAB, models, viewers)
     run.wire(generate, takes, fields, read, partial(draw_idle, language))
@@ -77,10 +79,8 @@ def build(
     fields["model"].change(  # type: ignore[attr-defined]
         _limit_to_model, fields["model"], [fields["duration"], fields["audio"]], **hidden
     )
-    line = _PriceLine(language, studio)
-    shown = [price, fields["quality"]]
-    line.wire(run, visitor, shown, cast)
-    return run, shown, line.quote_first
+    _PriceLine(language, studio).wire(run, visitor, [price, fields["quality"]], cast)
+    return run, price, first
 
 
 class _PriceLine:
@@ -133,16 +133,6 @@ class _PriceLine:
             return await self._quote(list_references(files, urls), asked, int(takes), asker)
         except Overtaken:
             return gr.skip(), gr.skip()  # the form has changed meanwhile
-
-    async def quote_first(self) -> list[Any]:
-        """Return the prices of an untouched form."""
-        asked = {
-            "model": _MODEL.name,
-            "size": _MODEL.default_size,
-            "duration": _MODEL.default_duration,
-            "audio": bool(_MODEL.audio_flag),
-        }
-        return await self._quote([], asked, 1, Asker())
 
     async def draw(self, files: list[Path] | None, urls: str, request: gr.Request) -> Any:
         """Return the tiles of what is in the form."""
@@ -285,7 +275,7 @@ def _limit_to_model(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _add_form(
-    language: Language, uploads: UploadFolder
+    language: Language, uploads: UploadFolder, prices: framing.Prices
 ) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
     """Add samples, fields and the place for the references' tiles."""
     pictures = {key: picture for key, _, _, picture in _SAMPLES}
@@ -314,7 +304,7 @@ def _add_form(
     )
     fields["shape"] = framing.add_shape(language, TAB)
     with gr.Row(elem_classes="wan-pair"):
-        fields["quality"] = framing.add_quality(language, TAB)
+        fields["quality"] = framing.add_quality(language, TAB, prices)
         fields["duration"] = form_fields.add_duration(language, TAB, _MODEL)
     with gr.Accordion(t(language, "more"), open=False, elem_classes="wan-more"):
         fields |= form_fields.add_seed_and_fps(language, TAB)

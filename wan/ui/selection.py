@@ -10,7 +10,6 @@ from wan.ui import long_work, reuse_settings
 from wan.ui.caller import Caller, Events
 from wan.ui.chosen import ChosenWork, find_videos, read_chosen
 from wan.ui.components import library as html
-from wan.ui.components.browser_text import BrowserText
 from wan.web.paths import file_address
 
 _ARCHIVE = "wan-videos.zip"
@@ -21,14 +20,13 @@ class Selection:
     with its owner.
     """
 
-    def __init__(self, events: Events, chosen: BrowserText, working: set[str]) -> None:
-        """chosen: ids in the order of choosing. working: owners for whom files are being made."""
-        self._events, self._chosen, self._working = events, chosen, working
+    def __init__(self, events: Events, working: set[str]) -> None:
+        """working: owners for whom files are being made."""
+        self._working = working
         self._language, self._studio = events.language, events.studio
 
-    def connect(self, bar: html.LibraryBar, work: html.LibraryWork) -> None:
-        """Connect the buttons of the bar. work: shows how far it is."""
-        works = ChosenWork(self._events, self._chosen, work)
+    def connect(self, bar: html.LibraryBar, works: ChosenWork) -> None:
+        """Connect the buttons of the bar."""
         works.connect(bar.pack, self.pack)
         works.connect(bar.delete, self.delete_chosen)
 

@@ -244,8 +244,8 @@ def blocked_paths(settings: Settings) -> list[str]:
 def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
     names = (
-        *("shared", "player", "page", "forms", "fields", "connection", "frame", "copy", "uploads"),
-        *("compare", "selection", "library", "previews", "review", "discussion"),
+        *("shared", "player", "page", "private_link", "forms", "fields", "connection", "frame"),
+        *("copy", "uploads", "compare", "selection", "library", "previews", "review", "discussion"),
     )
     return [read_assets("js", name) for name in names]
 

@@ -146,23 +146,13 @@ class TabStage:
             trigger_mode="multiple",
         )
         self.view.quiet(None, cancels=[watching])
-        acts = {"resume": self._resume, "withdraw": self._withdraw}
-        # A stream that goes on would bring back what has just been changed; only a cancel leaves
-        # all as it is.
-        self._press("cancel", self._cancel, None)
-        for verb, act in acts.items():
-            self._press(verb, act, [watching])
-        self._press("retry", self._retry, [watching], pays=True)
-        self._press("sure", self._retry_surely, [watching], pays=True)
+        self._press("cancel", self._cancel)
+        self._press("resume", self._resume)
+        self._press("withdraw", self._withdraw)
+        self._press("retry", self._retry, pays=True)
+        self._press("sure", self._retry_surely, pays=True)
 
-    def _press(
-        self,
-        verb: str,
-        act: Callable[..., Awaitable[View]],
-        cancels: list[Any] | None,
-        *,
-        pays: bool = False,
-    ) -> None:
+    def _press(self, verb: str, act: Callable[..., Awaitable[View]], *, pays: bool = False) -> None:
         """Connect a button of the stage."""
         self._events.connect(
             getattr(self.view, verb),
@@ -172,7 +162,6 @@ class TabStage:
             refuse=self.refuse_act,
             values=OfJob,
             pays=pays,
-            cancels=cancels,
             trigger_mode="multiple",
         ).then(None, js=self.js("acted", verb))
 

@@ -97,7 +97,7 @@ class LibraryDetail(Component):
     """One job, or takes side by side, in place of the cards; without either they are shown."""
 
     event_names = (
-        *("close", "open", "annotate", "use", "frame", "again", "retry", "watch"),
+        *("close", "annotate", "use", "frame", "again", "retry", "watch"),
         *("bundle", "withdraw", "delete"),
     )
 
@@ -111,7 +111,7 @@ class LibraryBar(Component):
 class LibraryWork(Component):
     """What has to be chosen before some work, how far it is, and what came of it."""
 
-    event_names = ("join", "stop", "open", "dismiss")
+    event_names = ("stop", "dismiss")
 
 
 class LibraryNote(Component):
