@@ -15,7 +15,6 @@ window.wanStudio = (() => {
   const unfolded = new Set(); // ids of the jobs whose details somebody looks at
   const starts = new Map(); // clock -> when it began, in ms of this browser's own clock
   const seen = new Map(); // tab -> the card shown and when it came
-  let came = false; // whether the page has come to the tab on which it was left
 
   const view = (tab) => document.querySelector(`#wan-${tab}-view .wan-view`);
   const isLive = (tab) => "live" in (view(tab)?.dataset ?? {});
@@ -152,8 +151,10 @@ window.wanStudio = (() => {
     const filled = carried ?? remembered;
     window.wanForms.restore();
     if (!window.wanLibrary.arrive()) back(Boolean(carried));
-    came = true;
-    setTimeout(() => TABS.filter(isLive).forEach(attach), 60);
+    setTimeout(() => {
+      document.body.dataset.arrived = ""; // at the tab on which it was left, with its forms
+      TABS.filter(isLive).forEach(attach);
+    }, 60);
     return filled?.length === forms.length ? filled : forms.map(() => ({ __type__: "update" }));
   }
 
@@ -257,7 +258,8 @@ window.wanStudio = (() => {
   // A reload, or the other language, leads back to the tab that is looked at, whoever has turned to it.
   function stay() {
     const tab = document.querySelector("#wan-tabs [role=tab][aria-selected=true]");
-    if (came && tab) window.wan.keep("sessionStorage", PLACE, tab.dataset.tabId);
+    if (tab && "arrived" in document.body.dataset)
+      window.wan.keep("sessionStorage", PLACE, tab.dataset.tabId);
   }
 
   function back(switched) {

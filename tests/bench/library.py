@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from tests.blocking import Store
-from tests.browser.serving import App, chromium, served
+from tests.browser.serving import ARRIVED, App, chromium, served
 from wan.domain.ids import Owners
 from wan.domain.jobs import Job, JobState
 
@@ -149,7 +149,7 @@ def looked_at(app: App, rounds: int) -> dict[str, list[float]]:
             wire = Wire(page)
             page.goto(f"{app.url}/#jobs={TOKEN}")
             page.locator('#wan-claim button[value="use"]').click()
-            page.locator("#wan-image-price strong").wait_for()
+            page.locator(ARRIVED).wait_for()
             page.wait_for_timeout(1500)
             note("the page itself, kB", wire.taken() / 1000)
             note("24 cards after the click on the tab, ms", page.evaluate(_UNTIL, [_TAB, _CARDS]))

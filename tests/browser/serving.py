@@ -26,6 +26,8 @@ from wan.service.runner import LEASE
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "assets" / "samples"
+ARRIVED = "body[data-arrived]"
+"""The page when it has been answered what it shows, and the forms are as they were left."""
 DESKTOP = {"width": 1440, "height": 900}
 _NAMES = (
     "chromium-headless-shell",
@@ -361,16 +363,16 @@ def go(page: Page, url: str) -> None:
 
 
 def opened(page: Page, url: str) -> None:
-    """Opens the page and waits until it can be used: the price is there."""
+    """Opens the page and waits until it can be used."""
     go(page, url)
-    page.locator("#wan-image-price strong").wait_for()
+    page.locator(ARRIVED).wait_for()
 
 
 def switch(page: Page, language: str) -> None:
     """Goes to the page in the other language, and waits until it can be used."""
     page.locator(f".wan-lang [data-lang={language}]").click()
     # A locator outlives the old document; a function would run in one that is half built.
-    page.locator(f"html[lang|={language}] #wan-image-price strong").wait_for(state="attached")
+    page.locator(f"html[lang|={language}] {ARRIVED}").wait_for()
 
 
 def say(page: Page, tab: str, prompt: str) -> None:

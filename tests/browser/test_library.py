@@ -17,6 +17,7 @@ from tests.bench.library import row
 from tests.blocking import Store
 from tests.browser.findings import THEMES, findings, too_wide
 from tests.browser.serving import (
+    ARRIVED,
     SAMPLES,
     App,
     Visits,
@@ -824,7 +825,7 @@ def test_a_phone_has_no_sideways_scroll(three: Three, visit: Visits, app: App):
     page = visit.blank(app.url, size={"width": 360, "height": 780}, phone=True)
     go(page, three.link)
     page.locator('#wan-claim button[value="use"]').click()
-    page.locator("#wan-image-price strong").wait_for()
+    page.locator(ARRIVED).wait_for()
     library(page)
     wide: Callable[[], int] = lambda: page.evaluate("document.documentElement.scrollWidth")  # noqa: E731
     page.locator(".wan-item").nth(2).wait_for()

@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from tests.browser.findings import THEMES, findings, too_wide
-from tests.browser.serving import DESKTOP, Visits, go, served
+from tests.browser.serving import ARRIVED, DESKTOP, Visits, go, served
 from tests.browser.test_axe import NARROW
 from tests.expenses import MONTH, SETTINGS, fill
 
@@ -27,7 +27,7 @@ def test_whoever_signed_in_can_sign_out(browser: Browser, tmp_path):
         expect(page.get_by_label("Password")).to_be_focused()
         page.keyboard.type("secret-of-ann")
         page.keyboard.press("Enter")
-        page.locator("#wan-image-price strong").wait_for()
+        page.locator(ARRIVED).wait_for()
         expect(page.locator(".wan-who")).to_have_text("Signed in as ann")
         cookies = {cookie["sameSite"]: cookie["httpOnly"] for cookie in visitor.cookies()}
         assert cookies == {"Lax": True}
@@ -62,7 +62,7 @@ def test_the_operators_page_is_for_everyone(visit: Visits, tmp_path: Path):
                 page.locator("a[download]").click()
             assert download.value.suggested_filename == f"wan-spending-{MONTH}.csv"
             page.get_by_role("link", name="Wan Studio").click()
-            page.locator("#wan-image-price strong").wait_for()
+            page.locator(ARRIVED).wait_for()
 
 
 def test_the_sign_in_page_is_for_everyone(visit: Visits, tmp_path: Path):

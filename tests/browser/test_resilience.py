@@ -12,7 +12,17 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests import plain_http
-from tests.browser.serving import App, Visits, case, generate, opened, reach, say, served
+from tests.browser.serving import (
+    ARRIVED,
+    App,
+    Visits,
+    case,
+    generate,
+    opened,
+    reach,
+    say,
+    served,
+)
 from tests.patience import PATIENCE
 from tests.pictures import picture
 
@@ -283,7 +293,7 @@ def test_a_private_link_opens_the_jobs_in_another_browser_when_it_is_meant(visit
     stranger.on("request", note)
     stranger.goto(link)
     stranger.locator("#wan-claim [value=stay]").click()
-    stranger.locator("#wan-image-price strong").wait_for()
+    stranger.locator(ARRIVED).wait_for()
     assert shown(stranger) == "IDLE"
     assert "#" not in stranger.url
     stranger.goto(f"{app.url}/healthz")

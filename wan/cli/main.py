@@ -249,7 +249,7 @@ def spending(*, month: opt.Month = "", csv: opt.Csv = False, json: opt.Json = Fa
 def password(*, json: opt.Json = False) -> Answer:
     """Hash a password for WAN_LOGINS, so that it isn't stored there in plain text.
 
-    It is asked for without being shown, or read from a line of stdin.
+    You type it without it being shown, or it is read from a line of stdin.
     """
     from wan.cli.password import password
 

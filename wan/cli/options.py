@@ -172,7 +172,10 @@ Limit = Annotated[int, Option(min=0, max=999_999, help="How many at most.")]
 Month = Annotated[str, _text("YYYY-MM", "A month other than this one.")]
 Csv = Annotated[bool, Option("--csv", help="Print every job as CSV.")]
 Archive = Annotated[
-    Path | None, _path("Pack it with the video; beside the record by default.", "--zip")
+    Path | None,
+    _path(
+        "Pack the record and the video into this zip file; beside the record by default.", "--zip"
+    ),
 ]
 Port = Annotated[str, Option(metavar="PORT", help="Where to listen.")]
 Pending = Annotated[str | None, Option(metavar="SECONDS", help="How long a task waits.")]

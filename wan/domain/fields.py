@@ -167,33 +167,35 @@ FIELDS = (  # in the order of the page
         choices={"crop": "fit_crop", "pad": "fit_pad"},
         folded=False,
     ),
-    RequestField(
-        name="crop_x",
-        about="Where a crop is taken from: 0 at the left edge of the image, 1 at the right.",
-        only="image",
-        default=Crop().x,
-        unit="number",
-        refusal="number_range",
-        folded=False,
-    ),
-    RequestField(
-        name="crop_y",
-        about="Where a crop is taken from: 0 at the top of the image, 1 at the bottom. The default "
-        "is a little above the middle, where faces are.",
-        only="image",
-        default=Crop().y,
-        unit="number",
-        refusal="number_range",
-        folded=False,
-    ),
-    RequestField(
-        name="zoom",
-        about=f"How much closer a crop is than the largest that fits, {ZOOMS[0]} to {ZOOMS[1]}.",
-        only="image",
-        default=Crop().zoom,
-        unit="number",
-        refusal="number_range",
-        folded=False,
+    *(
+        RequestField(
+            name=name,
+            about=about,
+            only="image",
+            default=default,
+            unit="number",
+            refusal="number_range",
+            folded=False,
+        )
+        for name, about, default in (
+            (
+                "crop_x",
+                "Where a crop is taken from: 0 at the left edge of the image, 1 at the right.",
+                Crop().x,
+            ),
+            (
+                "crop_y",
+                "Where a crop is taken from: 0 at the top of the image, 1 at the bottom. The "
+                "default is a little above the middle, where faces are.",
+                Crop().y,
+            ),
+            (
+                "zoom",
+                f"How far a crop zooms in, {ZOOMS[0]} to {ZOOMS[1]}; {ZOOMS[0]} is the largest "
+                "crop that fits.",
+                Crop().zoom,
+            ),
+        )
     ),
     RequestField(
         name="pad_color",
