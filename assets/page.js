@@ -144,6 +144,10 @@ window.wanStudio = (() => {
     setTimeout(() => fire(view(tab), "watch"), 150);
   }
 
+  // What the stages show was changed elsewhere on the page, such as the addresses of their videos.
+  const showAgain = () =>
+    TABS.filter((tab) => view(tab) && view(tab).dataset.state !== "IDLE").forEach(attach);
+
   // The page was opened, and shows every job as it was at that moment: what is on its way is
   // followed from there.
   function arrived(forms) {
@@ -368,6 +372,7 @@ window.wanStudio = (() => {
     toGenerate,
     acted,
     turn,
+    showAgain,
     selectPrompt,
     filled,
   };

@@ -300,6 +300,22 @@ def test_what_can_be_downloaded(owner: Page, tmp_path: Path):
     expect(link).to_have_count(0)
 
 
+def test_a_link_that_is_reset_leaves_no_dead_address_on_the_stage(owner: Page, app: App):
+    video = owner.locator("#wan-image-view video")
+    before = video.get_attribute("src")
+    owner.locator("[data-event=open]").first.click()
+    job = owner.locator(".wan-job")
+    assert owner.locator("#wan-image-view [data-of]").get_attribute("data-of") == job.get_attribute(
+        "data-job"
+    )
+    job.locator("[data-copy=link]").click()
+    job.get_by_text("Reset share link").click()
+    job.locator("[data-event=withdraw]").click()
+    expect(video).not_to_have_attribute("src", before)
+    assert plain_http.get(f"{app.url}/{video.get_attribute('src')}").status_code == 200
+    assert plain_http.get(f"{app.url}/{before}").status_code == 404
+
+
 def chosen(page: Page) -> str:
     """The ids of the chosen takes, in the order of choosing."""
     return page.evaluate("window.wanSelection.chosen()")

@@ -116,7 +116,7 @@ class Library:
             refuse=self._refuse_note,
             values=OfJob,
             trigger_mode="multiple",
-        ).then(None, js="() => window.wanLibrary.refresh()")
+        ).then(None, js="() => (window.wanLibrary.refresh(), window.wanStudio.showAgain())")
         self._events.connect(
             self._grid.annotate,
             self.star,
