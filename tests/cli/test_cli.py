@@ -447,8 +447,8 @@ def test_nothing_is_spent_unasked(run, samples, simulator):
     )
     assert finished.returncode == 2
     assert finished.stderr == (
-        "Nothing was sent: wan2.6-i2v-flash, cn-beijing, 5 s at 1280×720, ¥1.50. This costs "
-        "money, and there is no terminal to confirm it. "
+        "Nothing was sent. wan2.6-i2v-flash, cn-beijing, 5 s at 1280×720, ¥1.50: this costs "
+        "money, and there is no terminal to confirm it in. "
         "Add --yes to run it.\n"
     )
     assert simulator.stats() == before
@@ -810,7 +810,7 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
         assert "Stopped before anything was sent or charged." in said
         assert "what was sent goes on" not in said
         assert (
-            f"python -m wan resume {answer['job_id']} (the app sends it too if it's running). "
+            f"python -m wan resume {answer['job_id']} (a running app sends it without this). "
             f"To drop it: python -m wan cancel {answer['job_id']}" in answer["error"]
         )
         jobs.append(answer["job_id"])
@@ -1112,7 +1112,7 @@ def test_prepare_waits_for_no_pipe_and_names_what_it_has_written(run, tmp_path):
         )
         answer = json.loads(finished.stdout)
         assert finished.returncode == 2
-        assert re.search("it is no plain file|Is a directory", answer["error"]), answer
+        assert re.search("it isn't a regular file|Is a directory", answer["error"]), answer
         assert Path(answer["request_path"]).is_file()
 
 
@@ -1132,13 +1132,13 @@ def test_prepare_waits_for_no_pipe_and_names_what_it_has_written(run, tmp_path):
         ('{"task_id": "t", "fps": NaN}', 1, "fps: got nan"),
         ('{"task_id": "t", "seed": -1}', 1, "seed: got -1"),
         ('{"task_id": "t", "duration": -0.5}', 1, "duration: got -0.5"),
-        ('{"task_id": "t", "seed": 1' + "0" * 5000 + "}", 2, "no JSON"),
+        ('{"task_id": "t", "seed": 1' + "0" * 5000 + "}", 2, "not JSON"),
         ('{"ok": false, "error": "No money.", "task_id": "t"}', 1, "it failed: No money."),
-        ("[" * 200_000, 2, "no JSON"),
+        ("[" * 200_000, 2, "not JSON"),
         (" " * 1_000_001, 2, "more than 1000000 bytes"),
         ("[]", 2, "one JSON object"),
-        ("<html>", 2, "no JSON"),
-        ("\udcff", 2, "no JSON"),
+        ("<html>", 2, "not JSON"),
+        ("\udcff", 2, "not JSON"),
     ],
 )
 def test_prepare_checks_a_response(run, tmp_path, response, code, said):

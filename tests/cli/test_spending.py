@@ -54,7 +54,7 @@ def test_the_same_as_table_json_and_csv(run):
 
 
 def test_a_month_in_which_nothing_was_made_and_what_is_none(run):
-    assert run("--month", "2025-01") == (0, "Nothing was made in this month.\n", "")
+    assert run("--month", "2025-01") == (0, "No videos were made in the selected month.\n", "")
     code, _, complaint = run("--month", "March")
     assert code == 2
     assert "month" in complaint

@@ -130,7 +130,7 @@ def _pack(folder: Path, video: Path | None, target: Path) -> Path:
         return pack_record(folder, video, named)
     except OSError as error:
         given = f"{named} ({error.strerror})"
-        allowed = "a file in a folder that can be written"
+        allowed = "a file in a writable folder"
         raise InvalidInput("--zip", "field_type", given=given, allowed=allowed) from None
 
 

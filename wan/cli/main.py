@@ -211,7 +211,7 @@ def show(job: opt.Job, *, json: opt.Json = False) -> Answer:
 def resume(job: opt.Job, *, out: opt.Out = None, json: opt.Json = False) -> Answer:
     """Resume a job; nothing is sent or paid for twice.
 
-    One that wasn't sent yet is sent, and paid for, without asking.
+    One that hasn't been sent yet is sent, and paid for, without asking.
     """
     from wan.cli import run
 

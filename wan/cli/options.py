@@ -159,15 +159,19 @@ Images = Annotated[
 # of a command
 Out = Annotated[Path | None, _path("Copy the video to this file.")]
 NewTake = Annotated[
-    bool, Option("--new-take", help="Run again, and pay again, even if the same was made before.")
+    bool,
+    Option("--new-take", help="Run again, and pay again, even if the same video was made before."),
 ]
 Yes = Annotated[
     bool, Option("--yes", help="Skip the cost confirmation; required where there is no terminal.")
 ]
 Output = Annotated[
-    Path | None, _path("Where to write it; OUTPUT_DIR/aliyun-wan-r2v/request.json by default.")
+    Path | None,
+    _path("Where to write the request; OUTPUT_DIR/aliyun-wan-r2v/request.json by default."),
 ]
-Response = Annotated[Path | None, _path("Check the JSON of a response instead, or as well.")]
+Response = Annotated[
+    Path | None, _path("Check the JSON of a response; with options of a request, write that too.")
+]
 Limit = Annotated[int, Option(min=0, max=999_999, help="How many at most.")]
 Month = Annotated[str, _text("YYYY-MM", "A month other than this one.")]
 Csv = Annotated[bool, Option("--csv", help="Print every job as CSV.")]

@@ -62,7 +62,7 @@ def _write(given: dict[str, Any], output: Path | None) -> Path:
         # As JSON escapes them: names of files need be no text.
         path.write_bytes(f"{text}\n".encode(errors="backslashreplace"))
     except OSError as error:
-        raise _no_file("--output", path, error, "a file in a folder that can be written") from None
+        raise _no_file("--output", path, error, "a file in a writable folder") from None
     return path
 
 
@@ -82,7 +82,7 @@ def _object_in(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> bytes:
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise OSError(errno.EINVAL, "it is no plain file")
+        raise OSError(errno.EINVAL, "it isn't a regular file")
     with path.open("rb") as file:
         content = file.read(_LIMIT + 1)
     if len(content) > _LIMIT:
@@ -93,7 +93,7 @@ def _read(path: Path) -> bytes:
 def _no_file(option: str, path: Path, error: Exception | None, allowed: str) -> InvalidInput:
     given = str(path)
     if error is not None:
-        given += f" ({error.strerror if isinstance(error, OSError) else 'no JSON'})"
+        given += f" ({error.strerror if isinstance(error, OSError) else 'not JSON'})"
     return InvalidInput(option, "field_type", given=given, allowed=allowed)
 
 
@@ -110,10 +110,10 @@ def _wrong_response(response: Mapping[str, Any]) -> str:
                 return f"{name}: {error.errors()[0]['msg']}"
     for name in _FIGURES:
         if name in response and not _is_figure(response[name]):
-            return f"{name}: got {response[name]}; allowed are finite numbers, 0 or more"
+            return f"{name}: got {response[name]}; use a finite number, 0 or more"
     url, task_id = response.get("video_url") or "", response.get("task_id") or ""
     if url and not _is_address(url):
-        return "video_url: it is no address that begins with https://, http:// or file:///"
+        return "video_url: it isn't a URL that begins with https://, http:// or file:///"
     if task_id and not task_id.strip():
         return "task_id: it is blank"
     return "" if url or task_id else "the response has neither video_url nor task_id"

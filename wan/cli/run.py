@@ -230,7 +230,7 @@ def _check_writable(out: Path | None) -> None:
             tempfile.TemporaryFile(dir=out.parent).close()
     except OSError as error:
         given = f"{out} ({error.strerror})"
-        allowed = "a file in a folder that can be written"
+        allowed = "a file in a writable folder"
         raise InvalidInput("--out", "field_type", given=given, allowed=allowed) from None
 
 
@@ -328,7 +328,7 @@ def _report(result: VideoResult, where: str, wrong: str, lost: str, lacks: Seque
         where,
         " · ".join(facts),
         *(f"- {adjustment}" for adjustment in result.adjustments),
-        f"verified: {wrong or t('en', 'cli_video_good')}",
+        f"not verified: {wrong}" if wrong else f"verified: {t('en', 'cli_video_good')}",
         f"evidence: {result.evidence or 'none'}"
         + (f" (lacks {', '.join(lacks)})" if lacks else ""),
         f"job {result.job_id} · task {result.task_id} · request {result.request_id}",

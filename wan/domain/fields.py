@@ -88,7 +88,7 @@ FIELDS = (  # in the order of the page
         longest=catalog.PROMPT_LIMIT,
         folded=False,
         option_help=f"What happens in the video, up to {catalog.PROMPT_LIMIT:,} characters. "
-        "Left out: the image alone decides.",
+        "If left out, the image alone decides.",
     ),
     RequestField(
         name="prompt",
@@ -144,8 +144,8 @@ FIELDS = (  # in the order of the page
     ),
     RequestField(
         name="fps",
-        about=f"Frames per second, {_FPS}. Left out: {catalog.SERVICE_FPS}, as the service "
-        "renders.",
+        about=f"Frames per second, {_FPS}. If left out, {catalog.SERVICE_FPS}, the rate at "
+        "which the service renders.",
         unit="number",
         refusal="fps_range",
         folded=False,
@@ -199,7 +199,8 @@ FIELDS = (  # in the order of the page
     ),
     RequestField(
         name="pad_color",
-        about="The colour of padded bars, #RRGGBB. Left out: a blurred copy of the image.",
+        about="The colour of padded bars, #RRGGBB. If left out, the bars show a blurred copy of "
+        "the image.",
         only="image",
         default="",
         refusal="color_unknown",

@@ -12,7 +12,7 @@ from wan.storage.atomic_files import write_whole
 # The folder of each call, by what a model makes a video from.
 CALLS = {"image": "ai-video-wan-video", "reference": "aliyun-wan-r2v"}
 FILES = {
-    "request.json": "the request as it was asked",
+    "request.json": "the request as you made it",
     "references.json": "each image, video and audio file: our name for it, SHA-256, bytes, "
     "dimensions",
     "payload.json": "what was sent to the service",

@@ -69,7 +69,7 @@ _NEW_TAKE = Parameter(
 )
 _WAIT = Parameter(
     "wait",
-    "Seconds to wait for the video, 0 to 600. Left out: 240, over MCP 40.",
+    "Seconds to wait for the video, 0 to 600. If left out, 240; over MCP, 40.",
     {"anyOf": [_SECONDS, _NONE]},
     None,
 )
