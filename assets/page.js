@@ -96,6 +96,10 @@ window.wanStudio = (() => {
     if (now !== title) document.title = title = now; // once: it may be translated
   }
 
+  // Whether a stage shows what is in the form, and no refusal.
+  const isPicture = (shown) =>
+    shown.dataset.state === "IDLE" && !shown.querySelector(".wan-card.bad");
+
   function look(tab) {
     const shown = view(tab);
     if (!shown) return;
@@ -132,8 +136,9 @@ window.wanStudio = (() => {
       )
         location.reload();
     }
-    const back = shown.querySelector("[data-press=watch]:enabled");
-    if (back && window.wanForms.isWatching(tab)) press(back, "watch"); // the form's picture was late
+    // The form's picture came late
+    const back = isPicture(shown) && shown.querySelector("[data-press=watch]:enabled");
+    if (back && window.wanForms.isWatching(tab)) press(back, "watch");
     keepMended(tab);
     tick(shown);
   }
@@ -146,7 +151,7 @@ window.wanStudio = (() => {
 
   // What the stages show was changed elsewhere on the page, such as the addresses of their videos.
   const showAgain = () =>
-    TABS.filter((tab) => view(tab) && view(tab).dataset.state !== "IDLE").forEach(attach);
+    TABS.filter((tab) => !["IDLE", "ASKS"].includes(view(tab)?.dataset.state)).forEach(attach);
 
   // The page was opened, and shows every job as it was at that moment: what is on its way is
   // followed from there.
@@ -223,8 +228,9 @@ window.wanStudio = (() => {
   function go(tab) {
     const first = waiting.get(tab)[0];
     if (!first) return;
-    if (CHANGES.includes(first.verb)) fire(view(tab), "quiet");
     fire(view(tab), first.verb, { job: first.job });
+    // Not before it: with its last event Gradio closes a page's connection (6.31.0)
+    if (CHANGES.includes(first.verb)) setTimeout(() => fire(view(tab), "quiet"), 100);
     setTimeout(() => waiting.get(tab)[0] === first && endTurn(tab, first.verb), LOST);
   }
 
@@ -235,7 +241,7 @@ window.wanStudio = (() => {
     setTimeout(() => go(tab), 60);
   }
 
-  // A button was answered, which ended the stream of the stage: what still goes on is followed
+  // A button was answered, and the stream of the stage has ended: what still goes on is followed
   // again. A cancel leaves the stream as it is, but of several takes its answer may come after the
   // stream's last word, and be older.
   function acted(tab, verb) {

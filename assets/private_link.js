@@ -1,4 +1,4 @@
-// The private link: under it another browser finds the same jobs.
+// The private link, which leads another browser to the jobs of this one.
 window.wanPrivateLink = (() => {
   const LINK = /^#jobs=([\w-]{32,})$/;
 

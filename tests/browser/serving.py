@@ -127,13 +127,13 @@ class App:
         """No file that comes from a user is read inside the block: what waits for one waits until
         its end.
         """
-        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
-        children = [pid for thread in threads for pid in (thread / "children").read_text().split()]
-        [sandbox] = [
-            int(pid)
-            for pid in children
-            if b"sandbox_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        ]
+        sandbox = 0
+        for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                for pid in (thread / "children").read_text().split():
+                    if b"sandbox_process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        sandbox = int(pid)
+        assert sandbox
         os.kill(sandbox, signal.SIGSTOP)
         try:
             yield

@@ -12,11 +12,12 @@ from tests.browser.serving import App, Visits, case, generate, opened, reach, sa
 from tests.browser.test_takes import LONG, begin, standing, told
 from tests.pictures import picture
 
-# Gives a promise, in an object that is no promise itself
+# Gives a promise, in an object that is no promise itself: whether it comes within a minute
 COMES = """what => {
   const stage = document.querySelector("#wan-image-view");
   const came = new Promise((done) => {
-    const look = () => stage.querySelector(what) && done();
+    setTimeout(() => done(false), 60_000);
+    const look = () => stage.querySelector(what) && done(true);
     new MutationObserver(look).observe(stage, { subtree: true, childList: true });
   });
   return { came };
@@ -97,12 +98,14 @@ def test_a_picture_of_the_form_that_comes_late_takes_the_place_of_no_video(page:
     quality.last.check(force=True)
     expect(back).to_be_visible()
     with app.reading_nothing():
-        with page.expect_request("**/queue/join*"):
+        with page.expect_request(
+            lambda request: "/queue/join" in request.url and "a.png" in (request.post_data or "")
+        ):
             quality.first.check(force=True)
         back.click()
         expect(page.locator("#wan-image-view video")).to_be_visible()
         late = page.evaluate_handle(COMES, ".preview")
-    late.evaluate("({came}) => came")
+    assert late.evaluate("({came}) => came")
     expect(page.locator("#wan-image-view video")).to_be_visible()
 
 

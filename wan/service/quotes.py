@@ -6,6 +6,7 @@ from functools import cached_property, partial
 
 from wan.domain import catalog
 from wan.domain.catalog import MODELS, Price, Tier
+from wan.environment.connection import Backend
 from wan.environment.settings import Settings
 from wan.service import polling
 
@@ -30,22 +31,24 @@ class Quote:
 
 
 class Quotes:
-    """Estimates by the settings and the catalog alone, which wait for nothing."""
+    """Estimates by the settings and the catalog alone, which wait for nothing.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    backend: what runs over the connection of the settings go to.
+    """
+
+    def __init__(self, settings: Settings, backend: Backend) -> None:
+        self._settings, self._backend = settings, backend
 
     @cached_property
     def _region(self) -> str:
         """Where runs over the connection of the settings are billed. Raises SettingsError."""
-        settings = self._settings
-        if settings.backend == "simulator":
-            return settings.home_region
-        return settings.connection().region
+        if self._backend == "simulator":
+            return self._settings.home_region
+        return self._settings.connection().region
 
     def is_simulated(self, own_region: str | None) -> bool:
         """Tell whether a run costs nothing. own_region: as for `estimate`."""
-        return self._settings.backend == "simulator" and own_region is None
+        return self._backend == "simulator" and own_region is None
 
     def estimate(
         self,

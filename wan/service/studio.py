@@ -81,7 +81,7 @@ class Studio:
     ) -> None:
         self.settings, self.backend = settings, settings.backend
         self.uploads = UploadFolder(default_folder(settings.output_dir))
-        self.quotes = Quotes(settings)
+        self.quotes = Quotes(settings, self.backend)
         self._clock = clock
         self._sendable: set[str] | None = set() if only_jobs_started_here else None
         self._parts: _Parts | None = None

@@ -12,10 +12,13 @@ from wan.domain.catalog import Model
 from wan.domain.errors import InvalidInput
 from wan.domain.fields import BY_NAME, Makes, RequestField, fields_of
 from wan.domain.messages import Language, t
+from wan.service.quotes import Quote
+from wan.service.studio import Studio
 from wan.storage.uploads import UploadFolder
 from wan.ui.caller import hidden
 from wan.ui.components.component import plain_html
 from wan.ui.components.lines import Recalled, hint
+from wan.ui.components.price import price_line
 from wan.ui.inputs import file_value
 
 _REFERENCES = ("reference_image", "reference_video")
@@ -142,12 +145,20 @@ def parse_number(text: str | None) -> int | str | None:
         return typed
 
 
-def add_generate(
-    language: Language, tab: str, price_line: str
-) -> tuple[gr.Radio, gr.HTML, gr.Button]:
+def estimate(studio: Studio, model: Model) -> Quote:
+    """Return what an untouched form costs: it stands there before anything is asked."""
+    return studio.quotes.estimate(
+        model=model.name,
+        size=model.default_size,
+        duration=model.default_duration,
+        audio=bool(model.audio_flag),
+    )
+
+
+def add_generate(language: Language, tab: str, quote: Quote) -> tuple[gr.Radio, gr.HTML, gr.Button]:
     """Add the number of takes, their price and, directly under it, the button that spends it.
 
-    price_line: its HTML.
+    quote: the first price.
     """
     with gr.Column(elem_classes="wan-go"):
         counts = [str(number) for number in range(1, catalog.TAKES_LIMIT + 1)]
@@ -158,7 +169,8 @@ def add_generate(
             elem_id=element_id(tab, "takes"),
             elem_classes="wan-count",
         )
-        price = gr.HTML(price_line, elem_id=element_id(tab, "price"), **plain_html)
+        line = price_line(language, quote.price, quote.usual, simulated=quote.simulated)
+        price = gr.HTML(line, elem_id=element_id(tab, "price"), **plain_html)
         button = gr.Button(
             t(language, "generate"),
             variant="primary",

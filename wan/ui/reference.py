@@ -28,7 +28,6 @@ from wan.ui.components.lines import hint
 from wan.ui.components.price import price_line
 from wan.ui.components.stage import show_idle
 from wan.ui.components.status import Card
-from wan.ui.first_price import FirstPrice
 from wan.ui.form_fields import element_id
 from wan.ui.stage import TabStage, Values
 from wan.web.capacity import Capacity
@@ -56,16 +55,16 @@ _SAMPLES = (
 
 
 def build(
-    language: Language, studio: Studio, visitor: Connection, viewers: Capacity
-) -> tuple[TabStage, gr.HTML, FirstPrice]:
-    """Build the tab. Returns its stage, its price line, and what stands there at first."""
-    first = FirstPrice(language, studio, _MODEL)
+    language: Language, studio: Studio, visitor: Connection, viewers: Capacity, opening: Any
+) -> TabStage:
+    """Build the tab, and return its stage. opening: the event of somebody opening the page."""
+    first = form_fields.estimate(studio, _MODEL)
     models = [model.name for model in MODELS.values() if model.makes == TAB]
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             samples, fields, cast = _add_form(language, studio.uploads, first.by_tier)
             video, recalled = form_fields.add_settings_upload(language, TAB)
-            takes, price, generate = form_fields.add_generate(language, TAB, first.line)
+            takes, price, generate = form_fields.add_generate(language, TAB, first)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = TabStage(Events(language, studio, visitor), TAB, models, viewers)
     run.wire(generate, takes, fields, read, partial(draw_idle, language))
@@ -79,8 +78,8 @@ def build(
     fields["model"].change(  # type: ignore[attr-defined]
         _limit_to_model, fields["model"], [fields["duration"], fields["audio"]], **hidden
     )
-    _PriceLine(language, studio).wire(run, visitor, [price, fields["quality"]], cast)
-    return run, price, first
+    _PriceLine(language, studio).wire(run, visitor, [price, fields["quality"]], cast, opening)
+    return run
 
 
 class _PriceLine:
@@ -93,17 +92,23 @@ class _PriceLine:
         self._language, self._studio, self._previews = language, studio, Previews()
 
     def wire(
-        self, run: TabStage, visitor: Connection, shown: list[Component], cast: gr.HTML
+        self,
+        run: TabStage,
+        visitor: Connection,
+        shown: list[Component],
+        cast: gr.HTML,
+        opening: Any,
     ) -> None:
         """Connect it with the form. shown: the line, and the quality. cast: the place of the
-        tiles.
+        tiles. opening: as for `build`.
         """
         form = [run.fields[name] for name in ("model", "shape", "quality", "duration", "audio")]
         references = [run.fields["files"], run.fields["urls"]]
         others = [run.takes, *form, visitor.own, visitor.region]
         priced = [run.takes, *form, *references, visitor.own, visitor.region]
         once = {"trigger_mode": "always_last", **hidden}
-        gr.on([part.change for part in others], self.quote, priced, shown, **once)  # type: ignore[attr-defined]
+        changed = [part.change for part in others]  # type: ignore[attr-defined]
+        gr.on([opening, *changed], self.quote, priced, shown, **once)
         changes = [part.change for part in references]  # type: ignore[attr-defined]
         drawn = gr.on(changes, self.draw, references, cast, **once)
         drawn.then(self.quote, priced, shown, **hidden)

@@ -88,6 +88,7 @@ class TabStage:
         self._events, self._tab = events, tab
         self._language, self._studio = events.language, events.studio
         self._models, self._viewers = models, viewers
+        self._newest: dict[str, object] = {}  # session -> the stream that its page listens to
         self.job = BrowserText(f"wan-{tab}-job-v1")
         """The takes on the stage, as `wan.ui.takes` writes them."""
         self.again = BrowserText(f"wan-{tab}-again-v1", restored=False)
@@ -178,9 +179,19 @@ class TabStage:
             if not there:
                 yield await self._draw_now(shown, owner)
                 return
-            async with contextlib.aclosing(self._follow(owner, shown)) as views:
-                async for view in views:
-                    yield view
+            session, stream = str(caller.request.session_hash), object()
+            self._newest[session] = stream
+            try:
+                async with contextlib.aclosing(self._follow(owner, shown)) as views:
+                    async for view in views:
+                        # Gradio forgets a stream that was taken up anew while it was being ended
+                        # (6.31.0): it would show for ever what was there before
+                        if self._newest.get(session) is not stream:
+                            return
+                        yield view
+            finally:
+                if self._newest.get(session) is stream:
+                    del self._newest[session]
 
     def _refuse_watch(self, _caller: Caller, error: Exception, _jobs: str) -> str:
         """The stage for jobs that cannot be watched: those that are gone leave it empty."""
