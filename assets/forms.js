@@ -84,6 +84,7 @@ window.wanForms = (() => {
   }
 
   const isWatching = (tab) => watching === tab;
+  const isChanged = () => wrote;
 
   // What was taken along, once; null for whoever came another way.
   function carried() {
@@ -216,6 +217,7 @@ window.wanForms = (() => {
     carried,
     stageOf,
     isWatching,
+    isChanged,
     newTake,
     newTakeOf,
     answered,

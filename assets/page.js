@@ -17,6 +17,7 @@ window.wanStudio = (() => {
   const seen = new Map(); // tab -> the card shown and when it came
 
   const view = (tab) => document.querySelector(`#wan-${tab}-view .wan-view`);
+  const price = (tab) => document.querySelector(`#wan-${tab}-price .wan-price`);
   const isLive = (tab) => "live" in (view(tab)?.dataset ?? {});
   const asClock = (seconds) => {
     const whole = Math.max(0, Math.floor(seconds));
@@ -163,6 +164,8 @@ window.wanStudio = (() => {
     setTimeout(() => {
       document.body.dataset.arrived = ""; // at the tab on which it was left, with its forms
       TABS.filter(isLive).forEach(attach);
+      // What has been changed meanwhile costs something else than what was answered
+      if (window.wanForms.isChanged()) TABS.forEach((tab) => fire(price(tab), "ask"));
     }, 60);
     return filled?.length === forms.length ? filled : forms.map(() => ({ __type__: "update" }));
   }

@@ -4,15 +4,17 @@ import re
 import shutil
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests import plain_http
 from tests.browser.serving import (
+    ARRIVED,
     SAMPLES,
     App,
     Visits,
     case,
     generate,
+    go,
     opened,
     reach,
     say,
@@ -53,6 +55,24 @@ def test_opening_the_page_asks_the_server_once(blank: Page, app: App):
     assert asked == ["greet", "quote"]
     blank.get_by_role("tab", name="Review").click()
     expect(blank.locator("#wan-review-chosen")).to_contain_text("Select takes in the Library.")
+
+
+def test_a_form_that_is_changed_before_the_page_is_answered_keeps_its_own_price(
+    blank: Page, app: App
+):
+    held: list[Route] = []
+    blank.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
+    go(blank, app.url)
+    price = blank.locator("#wan-image-price .wan-price")
+    expect(price).to_contain_text("¥1.50")  # as it is served
+    length = blank.locator("#wan-image-duration input[type=number]")
+    length.fill("15")
+    length.blur()
+    expect(price).to_contain_text("¥4.50")
+    [greeting] = held
+    greeting.continue_()
+    blank.locator(ARRIVED).wait_for()
+    expect(price).to_contain_text("¥4.50")
 
 
 def test_a_picture_becomes_a_video(page: Page, app: App):

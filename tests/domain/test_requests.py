@@ -50,7 +50,7 @@ REFUSED = [
     ({"zoom": 0.5}, "zoom", "0.5", "from 1 to 8"),
     ({"zoom": True}, "zoom", "True", "from 1 to 8"),
     ({"zoom": 2, "fit": "pad"}, "zoom", "fit pad", "fit is crop"),
-    ({"crop_x": 0, "size": "720P"}, "crop_x", "size 720P", "size in pixels"),
+    ({"crop_x": 0, "size": "720P"}, "crop_x", "size 720P", "size is in pixels"),
     ({"crop_x": 0, "reference_image": "https://example.com/a.png"}, "crop_x", "", "a file"),
     ({"pad_color": "#ff0000"}, "pad_color", "fit crop", "fit is pad"),
     ({"pad_color": "red", "fit": "pad"}, "pad_color", "red", "#000000"),

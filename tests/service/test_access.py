@@ -762,10 +762,11 @@ class TestTheWholeWay:
             with gr.Blocks():
                 events = Events("en", studio, connection.build("en", studio))
                 run = TabStage(events, "image", [catalog.IMAGE_TO_VIDEO], make_viewers())
-            asks = gr.Request(username="somebody")
+            pages = [gr.Request(username="somebody", session_hash=f"page {n}") for n in range(21)]
             with simulator.fault("policy", "status-503"):
-                job = await studio.submission.submit(image(), owner=owner_of(studio, "", asks))
-                viewers = [run.watch(Caller(studio, asks, ""), job.id) for _ in range(21)]
+                owner = owner_of(studio, "", pages[0])
+                job = await studio.submission.submit(image(), owner=owner)
+                viewers = [run.watch(Caller(studio, page, ""), job.id) for page in pages]
                 for viewer in viewers:
                     assert "data-live" in await anext(viewer)
                 with pytest.raises(StopAsyncIteration):
@@ -773,6 +774,23 @@ class TestTheWholeWay:
                 for viewer in viewers:
                     await viewer.aclose()
                 assert not run._viewers._held
+            assert not run._newest
+
+    async def test_a_page_listens_to_its_newest_stream_alone(self, simulator):
+        async with Studio(load_settings()) as studio:
+            with gr.Blocks():
+                events = Events("en", studio, connection.build("en", studio))
+                run = TabStage(events, "image", [catalog.IMAGE_TO_VIDEO], make_viewers())
+            page = Caller(studio, gr.Request(username="somebody", session_hash="page"), "")
+            with simulator.fault("policy", "status-503"):
+                job = await studio.submission.submit(image(), owner=page.owner)
+                older, newer = run.watch(page, job.id), run.watch(page, job.id)
+                for stream in (older, newer):
+                    assert "data-live" in await anext(stream)
+                await studio.submission.cancel(job.id, owner=page.owner)
+                with pytest.raises(StopAsyncIteration):
+                    await anext(older)
+                assert "CANCELLED" in [one async for one in newer][-1]
 
     async def test_links_can_be_withdrawn(self):
         async with Studio(load_settings()) as studio:

@@ -12,13 +12,11 @@ from wan.domain.catalog import Model
 from wan.domain.errors import InvalidInput
 from wan.domain.fields import BY_NAME, Makes, RequestField, fields_of
 from wan.domain.messages import Language, t
-from wan.service.quotes import Quote
-from wan.service.studio import Studio
 from wan.storage.uploads import UploadFolder
 from wan.ui.caller import hidden
 from wan.ui.components.component import plain_html
 from wan.ui.components.lines import Recalled, hint
-from wan.ui.components.price import price_line
+from wan.ui.components.price import PriceLine
 from wan.ui.inputs import file_value
 
 _REFERENCES = ("reference_image", "reference_video")
@@ -145,20 +143,12 @@ def parse_number(text: str | None) -> int | str | None:
         return typed
 
 
-def estimate(studio: Studio, model: Model) -> Quote:
-    """Return what an untouched form costs: it stands there before anything is asked."""
-    return studio.quotes.estimate(
-        model=model.name,
-        size=model.default_size,
-        duration=model.default_duration,
-        audio=bool(model.audio_flag),
-    )
-
-
-def add_generate(language: Language, tab: str, quote: Quote) -> tuple[gr.Radio, gr.HTML, gr.Button]:
+def add_generate(
+    language: Language, tab: str, price_line: str
+) -> tuple[gr.Radio, PriceLine, gr.Button]:
     """Add the number of takes, their price and, directly under it, the button that spends it.
 
-    quote: the first price.
+    price_line: its HTML.
     """
     with gr.Column(elem_classes="wan-go"):
         counts = [str(number) for number in range(1, catalog.TAKES_LIMIT + 1)]
@@ -169,8 +159,7 @@ def add_generate(language: Language, tab: str, quote: Quote) -> tuple[gr.Radio, 
             elem_id=element_id(tab, "takes"),
             elem_classes="wan-count",
         )
-        line = price_line(language, quote.price, quote.usual, simulated=quote.simulated)
-        price = gr.HTML(line, elem_id=element_id(tab, "price"), **plain_html)
+        price = PriceLine(price_line, elem_id=element_id(tab, "price"))
         button = gr.Button(
             t(language, "generate"),
             variant="primary",

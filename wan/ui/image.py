@@ -23,9 +23,10 @@ from wan.ui.caller import Caller, Connection, Events, asker_of, hidden
 from wan.ui.components.component import plain_html
 from wan.ui.components.frame import enlargement_hint, show_frame
 from wan.ui.components.lines import answer_of, hint, quiet, refusal, sound_hint
-from wan.ui.components.price import price_line
+from wan.ui.components.price import PriceLine, price_line
 from wan.ui.components.stage import show_idle, show_preview
 from wan.ui.components.status import Card, refusal_card
+from wan.ui.first_price import FirstPrice
 from wan.ui.form_fields import element_id
 from wan.ui.handling import arrival_time
 from wan.ui.stage import TabStage, Values
@@ -49,15 +50,15 @@ class _Notes(NamedTuple):
 
 
 def build(
-    language: Language, studio: Studio, visitor: Connection, viewers: Capacity, opening: Any
-) -> TabStage:
-    """Build the tab, and return its stage. opening: the event of somebody opening the page."""
-    first = form_fields.estimate(studio, _MODEL)
+    language: Language, studio: Studio, visitor: Connection, viewers: Capacity
+) -> tuple[TabStage, PriceLine, FirstPrice]:
+    """Build the tab. Returns its stage, its price line, and what stands there at first."""
+    first = FirstPrice(language, studio, _MODEL)
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             samples, fields, notes = _add_form(language, studio.uploads, first.by_tier)
             video, recalled = form_fields.add_settings_upload(language, TAB)
-            takes, price, generate = form_fields.add_generate(language, TAB, first)
+            takes, price, generate = form_fields.add_generate(language, TAB, first.line)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = TabStage(Events(language, studio, visitor), TAB, [_MODEL.name], viewers)
     run.wire(generate, takes, fields, read_in_thread, partial(draw_idle, language))
@@ -74,8 +75,8 @@ def build(
         framing.reset_crop(button.click, fields, crop)
     framing.reset_crop(fields["image"].upload, fields)  # type: ignore[attr-defined]
     form_fields.drop_new_take(TAB, fields)
-    _wire_price(language, studio, run, visitor, price, opening)
-    return run
+    _wire_price(language, studio, run, visitor, price)
+    return run, price, first
 
 
 def read(values: Values) -> ImageToVideoRequest:
@@ -223,14 +224,9 @@ def _add_motion(language: Language) -> dict[str, Component]:
 
 
 def _wire_price(
-    language: Language,
-    studio: Studio,
-    run: TabStage,
-    visitor: Connection,
-    price: gr.HTML,
-    opening: Any,
+    language: Language, studio: Studio, run: TabStage, visitor: Connection, price: PriceLine
 ) -> None:
-    """Keep the prices up to date. price: their line. opening: as for `build`."""
+    """Keep the prices up to date. price: their line."""
 
     async def quote(
         takes: str,
@@ -258,7 +254,8 @@ def _wire_price(
     priced = [run.takes, *form, visitor.own, visitor.region]
     changes = [part.change for part in priced]  # type: ignore[attr-defined]
     shown = [price, run.fields["quality"]]
-    gr.on([opening, *changes], quote, priced, shown, trigger_mode="always_last", **hidden)
+    gr.on(changes, quote, priced, shown, trigger_mode="always_last", **hidden)
+    price.ask(quote, priced, shown, **hidden)
 
 
 def _wire_preview(

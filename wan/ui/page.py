@@ -1,7 +1,7 @@
 """The page in each language: header, tabs, and what happens when somebody opens it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from wan.ui.api.snippets import install_snippets
 from wan.ui.caller import Caller, Events, explain
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.header import Header, show_header
+from wan.ui.first_price import FirstPrice
 from wan.ui.gradio_patches import deny_downloads, keep_no_values
 from wan.ui.inputs import Page
 from wan.ui.stage import TabStage, make_viewers
@@ -81,12 +82,10 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
     demo.load(None, None, [chosen, opened], js="() => ['', '']")
     with gr.Tabs(elem_id="wan-tabs") as tabs:
         with gr.Tab(t(language, "tab_image"), id=image.TAB):
-            viewers = shared.viewers[image.TAB]
-            first = image.build(language, studio, connection, viewers, demo.load)
+            first = image.build(language, studio, connection, shared.viewers[image.TAB])
         with gr.Tab(t(language, "tab_reference"), id=reference.TAB):
-            viewers = shared.viewers[reference.TAB]
-            second = reference.build(language, studio, connection, viewers, demo.load)
-        runs = {image.TAB: first, reference.TAB: second}
+            second = reference.build(language, studio, connection, shared.viewers[reference.TAB])
+        runs = {image.TAB: first[0], reference.TAB: second[0]}
         with gr.Tab(t(language, "tab_library"), id=library.TAB) as library_tab:
             library.build(
                 language, studio, connection, tabs, library_tab, chosen, runs, shared.working
@@ -108,10 +107,12 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
     )
     header.carry(None, forms, None, js="(...forms) => window.wanForms.carry(forms)")
 
-    greeting = _Greeting(runs, partial(_header, language, studio.settings))
+    greeting = _Greeting(runs, (first[2], second[2]), partial(_header, language, studio.settings))
     shown = [
         connection.owner,
         connection.own,
+        first[1],
+        second[1],
         *(part for one in runs.values() for part in (one.view, one.job)),
         header,
     ]
@@ -133,11 +134,13 @@ class _Greeting:
     """What a page shows when somebody opens it."""
 
     stages: Mapping[str, TabStage]
+    prices: Sequence[FirstPrice]
+    """What stands in the price line of each tab."""
     header: Callable[[str], str]
     """The head of the page for whoever is signed in, by their name."""
 
     async def greet(self, caller: Caller, *jobs: str) -> list[Any]:
-        """Give the browser a token, and show each stage's jobs."""
+        """Give the browser a token, and show the prices and each stage's jobs."""
         caller = replace(caller, token=_token_of(caller))
         found = [
             part
@@ -146,12 +149,13 @@ class _Greeting:
         ]
         name = caller.request.username
         header = self.header(name) if name else gr.skip()
-        return [caller.token, "", *found, header]
+        prices = [await price.update() for price in self.prices]
+        return [caller.token, "", *prices, *found, header]
 
     def refuse(self, caller: Caller, error: Exception, *jobs: str) -> list[Any]:
         """Give the browser a token; the page shows what it would without jobs."""
         explain(error)
-        return [_token_of(caller), "", *[gr.skip()] * (2 * len(jobs) + 1)]
+        return [_token_of(caller), "", *[gr.skip()] * (len(self.prices) + 2 * len(jobs) + 1)]
 
 
 def _token_of(caller: Caller) -> str:

@@ -25,9 +25,10 @@ from wan.ui.caller import Connection, Events, asker_of, hidden
 from wan.ui.components.cast import Tile, show_cast, show_missing
 from wan.ui.components.component import plain_html
 from wan.ui.components.lines import hint
-from wan.ui.components.price import price_line
+from wan.ui.components.price import PriceLine, price_line
 from wan.ui.components.stage import show_idle
 from wan.ui.components.status import Card
+from wan.ui.first_price import FirstPrice
 from wan.ui.form_fields import element_id
 from wan.ui.stage import TabStage, Values
 from wan.web.capacity import Capacity
@@ -55,16 +56,16 @@ _SAMPLES = (
 
 
 def build(
-    language: Language, studio: Studio, visitor: Connection, viewers: Capacity, opening: Any
-) -> TabStage:
-    """Build the tab, and return its stage. opening: the event of somebody opening the page."""
-    first = form_fields.estimate(studio, _MODEL)
+    language: Language, studio: Studio, visitor: Connection, viewers: Capacity
+) -> tuple[TabStage, PriceLine, FirstPrice]:
+    """Build the tab. Returns its stage, its price line, and what stands there at first."""
+    first = FirstPrice(language, studio, _MODEL)
     models = [model.name for model in MODELS.values() if model.makes == TAB]
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             samples, fields, cast = _add_form(language, studio.uploads, first.by_tier)
             video, recalled = form_fields.add_settings_upload(language, TAB)
-            takes, price, generate = form_fields.add_generate(language, TAB, first)
+            takes, price, generate = form_fields.add_generate(language, TAB, first.line)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = TabStage(Events(language, studio, visitor), TAB, models, viewers)
     run.wire(generate, takes, fields, read, partial(draw_idle, language))
@@ -78,12 +79,12 @@ def build(
     fields["model"].change(  # type: ignore[attr-defined]
         _limit_to_model, fields["model"], [fields["duration"], fields["audio"]], **hidden
     )
-    _PriceLine(language, studio).wire(run, visitor, [price, fields["quality"]], cast, opening)
-    return run
+    _Prices(language, studio).wire(run, visitor, price, cast)
+    return run, price, first
 
 
-class _PriceLine:
-    """Keeps the references' tiles and the price line of the form up to date.
+class _Prices:
+    """Keeps the references' tiles and the prices of the form up to date.
 
     A price depends on how long the clips are, so it follows the tiles, for which they are opened.
     """
@@ -91,27 +92,19 @@ class _PriceLine:
     def __init__(self, language: Language, studio: Studio) -> None:
         self._language, self._studio, self._previews = language, studio, Previews()
 
-    def wire(
-        self,
-        run: TabStage,
-        visitor: Connection,
-        shown: list[Component],
-        cast: gr.HTML,
-        opening: Any,
-    ) -> None:
-        """Connect it with the form. shown: the line, and the quality. cast: the place of the
-        tiles. opening: as for `build`.
-        """
+    def wire(self, run: TabStage, visitor: Connection, price: PriceLine, cast: gr.HTML) -> None:
+        """Connect them with the form. cast: the place of the tiles."""
+        shown = [price, run.fields["quality"]]
         form = [run.fields[name] for name in ("model", "shape", "quality", "duration", "audio")]
         references = [run.fields["files"], run.fields["urls"]]
         others = [run.takes, *form, visitor.own, visitor.region]
         priced = [run.takes, *form, *references, visitor.own, visitor.region]
         once = {"trigger_mode": "always_last", **hidden}
-        changed = [part.change for part in others]  # type: ignore[attr-defined]
-        gr.on([opening, *changed], self.quote, priced, shown, **once)
+        gr.on([part.change for part in others], self.quote, priced, shown, **once)  # type: ignore[attr-defined]
         changes = [part.change for part in references]  # type: ignore[attr-defined]
         drawn = gr.on(changes, self.draw, references, cast, **once)
         drawn.then(self.quote, priced, shown, **hidden)
+        price.ask(self.quote, priced, shown, **hidden)
 
     async def quote(
         self,

@@ -4,7 +4,14 @@ from markupsafe import Markup
 
 from wan.domain.catalog import Price, format_money
 from wan.domain.messages import Language
+from wan.ui.components.component import Component
 from wan.ui.components.templates import render
+
+
+class PriceLine(Component):
+    """The line, which a script may ask for anew."""
+
+    event_names = ("ask",)
 
 
 def price_line(

@@ -1,0 +1,34 @@
+"""What an untouched form costs: it stands there when the page comes, before anything is asked."""
+
+from typing import Any
+
+from wan.domain.catalog import Model
+from wan.domain.messages import Language
+from wan.service.quotes import Quote
+from wan.service.studio import Studio
+from wan.ui.components.price import price_line
+
+
+class FirstPrice:
+    """The price of an untouched form."""
+
+    def __init__(self, language: Language, studio: Studio, model: Model) -> None:
+        self._language, self._studio = language, studio
+        self._asked: dict[str, Any] = {
+            "model": model.name,
+            "size": model.default_size,
+            "duration": model.default_duration,
+            "audio": bool(model.audio_flag),
+        }
+        estimate = studio.quotes.estimate(**self._asked)
+        self.by_tier = estimate.by_tier
+        """The price in each resolution tier."""
+        self.line = self._draw(estimate)
+        """The HTML of the line above *Generate*."""
+
+    async def update(self) -> str:
+        """Return the line with how long the last runs took."""
+        return self._draw(await self._studio.submission.quote(**self._asked))
+
+    def _draw(self, quote: Quote) -> str:
+        return price_line(self._language, quote.price, quote.usual, simulated=quote.simulated)
