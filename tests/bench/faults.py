@@ -709,9 +709,9 @@ _FRESH = (
     ),
     _fault(
         "what a visitor's own key pays for said to be free",
-        "service/submission.py",
-        'simulated = self._settings.backend == "simulator" and not own',
-        'simulated = self._settings.backend == "simulator"',
+        "service/quotes.py",
+        'return self._backend == "simulator" and own_region is None',
+        'return self._backend == "simulator"',
         "service/test_access.py::test_where_all_else_is_a_demo_a_key_of_ones_own_has_the_price_of_its_region",
     ),
     _fault(
