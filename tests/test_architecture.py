@@ -54,6 +54,13 @@ def test_nobody_knows_somebody_above():
     assert upward == []
 
 
+def test_no_cancel_can_be_lost():
+    """`asyncio.wait_for` loses one that comes together with what is awaited, before Python 3.12;
+    `asyncio.timeout` does not.
+    """
+    assert not [name for name, file in modules().items() if "asyncio.wait_for(" in file.read_text()]
+
+
 def test_no_circle():
     assert circles(OURS) == []
 

@@ -81,6 +81,18 @@ async def finished(studio, job, owner=OWNER):
     return last.job
 
 
+async def test_a_cancel_that_comes_with_a_change_ends_who_follows(studio, simulator):
+    with simulator.fault("policy", "status-503"):
+        job = await studio.submission.submit(image(prompt="stopped"), owner=OWNER)
+        follower = asyncio.create_task(finished(studio, job))
+        while not studio.watching._changes.next._waiters:  # noqa: ASYNC110 - nothing says it
+            await asyncio.sleep(0)
+        studio.watching._changes.notify()
+        follower.cancel()
+        await asyncio.wait([follower], timeout=PATIENCE)
+        assert follower.cancelled()
+
+
 async def test_a_picture_becomes_a_video(studio, simulator):
     job = await studio.submission.submit(
         image(seed=7, fps=24, size="720*1280", motion_strength=0.5), owner=OWNER

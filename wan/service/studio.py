@@ -25,7 +25,7 @@ from wan.service import cleanup
 from wan.service.access import Access, AccessPolicy, KeyRing
 from wan.service.changes import Changes
 from wan.service.discussion import Discussion
-from wan.service.exports import Exports
+from wan.service.exports import Exports, finish
 from wan.service.films import Films
 from wan.service.library import EditableLibrary
 from wan.service.quotes import Quotes
@@ -277,10 +277,13 @@ class Studio:
 
 
 async def _stop(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait for its end."""
+    """Cancel a task and wait for its end, also when this is cancelled, which is raised after that.
+    Raises what the task raises.
+    """
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    await finish(asyncio.wait([task]))
+    if not task.cancelled():
+        task.result()
 
 
 def _page_uploads(settings: Settings) -> Path | None:

@@ -93,7 +93,8 @@ class Watching:
             if events and not any(event.job.live for event in events):
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changes.wait(), _RECHECK)
+                async with asyncio.timeout(_RECHECK):
+                    await changes.wait()
 
     async def snapshot(self, job_id: str, *, owner: str) -> JobEvent:
         """Return a job as it is at this moment, with a message. Raises JobNotFound."""

@@ -202,7 +202,8 @@ class Exchange:
     async def pause(self, seconds: float) -> None:
         """Wait, but not for a client that has gone away."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.wait_until_gone(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.wait_until_gone()
 
     async def reset(self) -> None:
         """Reset the connection: the client sees RST, not an orderly end."""
