@@ -135,7 +135,7 @@ def test_a_credentials_file_that_may_not_be_read(nobody, environment, closed_hom
     alone, beside, demo = _settings(nobody, environment | {"HOME": str(closed_home)}, *cases)
     refusal = f"{file}: this file can't be used: Permission denied."
     assert alone == (refusal, "")
-    assert beside == ("dashscope sk-ours12", f"{refusal} It is not needed, and ignored.\n")
+    assert beside == ("dashscope sk-ours12", f"{refusal} It isn't needed, so it's ignored.\n")
     assert demo == ("simulator None", "")  # said once already
 
 
@@ -147,7 +147,7 @@ def test_a_home_that_is_closed(nobody, environment, closed_home):
     )
     assert alone == (
         "simulator None",
-        f"{file} cannot be looked for: Permission denied. It is taken as not there.\n",
+        f"{file} can't be checked: Permission denied. It is treated as missing.\n",
     )
     assert beside == ("dashscope sk-ours12", "")
 

@@ -505,14 +505,14 @@ def test_a_file_that_is_no_text_is_named(content):
     Path(".env").write_bytes(content)
     with pytest.raises(
         SettingsError,
-        match=r"^\.env: this file can't be used: it is no text in UTF-8, UTF-16 or GBK\.$",
+        match=r"^\.env: this file can't be used: it isn't text in UTF-8, UTF-16 or GBK\.$",
     ):
         load_settings()
     Path(".env").unlink()
     _credentials(content)
     with pytest.raises(
         SettingsError,
-        match=r"credentials: this file can't be used: it is no text in UTF-8, UTF-16 or GBK\.$",
+        match=r"credentials: this file can't be used: it isn't text in UTF-8, UTF-16 or GBK\.$",
     ):
         load_settings()
 

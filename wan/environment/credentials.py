@@ -39,7 +39,7 @@ def read_key_file() -> str:
         if not path.exists():
             return ""
     except OSError as error:  # somebody else's home
-        note_once(f"{path} cannot be looked for: {error.strerror}. It is taken as not there.")
+        note_once(f"{path} can't be checked: {error.strerror}. It is treated as missing.")
         return ""
     parser = configparser.ConfigParser(interpolation=None, strict=False, default_section="")
     try:
@@ -66,4 +66,4 @@ def _describe_wrong_line(error: configparser.Error) -> str:
     line = getattr(error, "lineno", None) or next(
         (one[0] for one in getattr(error, "errors", [])), 1
     )
-    return f"line {line} is no [section], and no name = value below one"
+    return f"line {line} is neither a [section] nor a name = value line under one"

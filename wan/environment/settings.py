@@ -145,7 +145,7 @@ class Settings(Locations):
         except SettingsError as trouble:
             if self.api_key is None and self.backend_wanted != "simulator":
                 raise
-            note_once(f"{trouble} It is not needed, and ignored.")
+            note_once(f"{trouble} It isn't needed, so it's ignored.")
             return None
 
     @property

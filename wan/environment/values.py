@@ -63,7 +63,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         reason = error.strerror or "it cannot be read"
     except ValueError:
-        reason = "it is no text in UTF-8, UTF-16 or GBK"
+        reason = "it isn't text in UTF-8, UTF-16 or GBK"
     raise SettingsError(Message.of("settings_file", file=str(path), reason=reason))
 
 
