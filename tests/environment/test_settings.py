@@ -524,7 +524,8 @@ def test_a_file_that_is_no_text_is_named(content):
 def test_a_line_of_the_credentials_file_that_says_nothing_is_named(text, line):
     _credentials(text)
     with pytest.raises(
-        SettingsError, match=f"credentials: this file can't be used: line {line} is neither a .section"
+        SettingsError,
+        match=f"credentials: this file can't be used: line {line} is neither a .section",
     ) as refused:
         load_settings()
     assert "sk-one" not in str(refused.value)
