@@ -260,15 +260,17 @@ async def test_the_page_sees_how_far_an_upload_is(folder):
     assert sum(one["chunk_size"] for one in told[:-1]) <= 1000
 
 
-async def test_progress_is_told_of_uploads_that_there_are(folder, monkeypatch):
+async def test_progress_is_told_of_uploads_that_there_are_and_ends_of_others(folder, monkeypatch):
     monkeypatch.setattr(uploads, "_TRACK_SECONDS", 0.1)
     async with plain_http.AsyncClient(
         transport=httpx.ASGITransport(app(folder)), base_url="http://app"
     ) as client:
-        for asked in ("none", "", "a/b", "x" * 65):
-            assert (
-                await client.get("/gradio_api/upload_progress", params={"upload_id": asked})
-            ).status_code == 404
+        for asked, status, text in (
+            ("none", 200, 'data: {"msg": "done"}\n\n'),
+            *((odd, 404, "Upload not found") for odd in ("", "a/b", "x" * 65)),
+        ):
+            answer = await client.get("/gradio_api/upload_progress", params={"upload_id": asked})
+            assert (answer.status_code, answer.text) == (status, text)
 
 
 async def test_how_many_uploads_are_remembered_is_bounded(monkeypatch):

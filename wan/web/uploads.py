@@ -120,7 +120,11 @@ class UploadProgress:
             self._arrived[upload] = None
 
     async def follow(self, upload: str) -> AsyncIterator[str]:
-        """Yield an upload's progress as server-sent events for the page's script, until it ends."""
+        """Yield an upload's progress as server-sent events for the page's script, until it ends:
+        at once for one that does not begin within a moment, as on a busy line.
+        """
+        if not await self._wait_for_start(upload):
+            yield _event(msg="done")
         while upload in self._arrived:
             if (arrival := self._arrived[upload]) is None:
                 del self._arrived[upload]
@@ -130,7 +134,7 @@ class UploadProgress:
                 yield _event(msg="update", orig_name=arrival[0], chunk_size=arrival[1])
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def wait_for_start(self, upload: str) -> bool:
+    async def _wait_for_start(self, upload: str) -> bool:
         """Return whether an upload is known, after waiting a moment for it to begin."""
         for _ in range(round(_TRACK_SECONDS / _POLL_SECONDS)):
             if upload in self._arrived:
@@ -277,11 +281,7 @@ def routes(
 
     async def watch(request: Request) -> Response:
         asked = request.query_params.get("upload_id", "")
-        if (
-            not is_signed_in(request)
-            or not _TRACK_ID.fullmatch(asked)
-            or not await progress.wait_for_start(asked)
-        ):
+        if not is_signed_in(request) or not _TRACK_ID.fullmatch(asked):
             return PlainTextResponse("Upload not found", 404)
         return StreamingResponse(progress.follow(asked), media_type="text/event-stream")
 
