@@ -808,7 +808,7 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
         answer = json.loads(out)
         assert (stopped.returncode, answer["ok"]) == (1, False)
         assert "Stopped before anything was sent or charged." in said
-        assert "what was sent goes on" not in said
+        assert "what was sent continues" not in said
         assert (
             f"python -m wan resume {answer['job_id']} (a running app sends it without this). "
             f"To drop it: python -m wan cancel {answer['job_id']}" in answer["error"]
