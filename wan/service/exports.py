@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
@@ -15,9 +13,8 @@ from wan.domain.jobs import Job
 from wan.domain.turns import Asker
 from wan.media import embedded_settings, inputs, join
 from wan.service.library import Library
+from wan.service.stopping import run_stoppable
 from wan.storage.objects import Storage, require_room, translate_errors
-
-Result = TypeVar("Result")
 
 ARCHIVED = range(1, 101)
 """Videos in one archive."""
@@ -146,40 +143,3 @@ def _require_count(given: int, allowed: range) -> None:
     if given not in allowed:
         low, high = allowed[0], allowed[-1]
         raise InvalidInput("takes", "takes_count", given=given, low=low, high=high)
-
-
-class _Stopped(Exception):
-    """Nobody waits for the work any more."""
-
-
-async def run_stoppable(work: Callable[..., None], progress: Callable[[float], None]) -> None:
-    """Run work that reports its progress on a thread of its own. When this is cancelled, the work
-    ends with its next report, and this after it.
-    """
-    unwanted = threading.Event()
-
-    def report(done: float) -> None:
-        if unwanted.is_set():
-            raise _Stopped
-        progress(done)
-
-    await finish(asyncio.to_thread(work, progress=report), stop=unwanted.set)
-
-
-async def finish(
-    work: Coroutine[Any, Any, Result], *, stop: Callable[[], object] = lambda: None
-) -> Result:
-    """Await work to its end, also when this is cancelled, which is raised after that. stop: called
-    then.
-    """
-    running, cancelled = asyncio.ensure_future(work), None
-    while not running.done():
-        try:
-            await asyncio.wait([running])
-        except asyncio.CancelledError as error:
-            cancelled = error
-            stop()
-    if cancelled is None:
-        return running.result()
-    running.exception()  # else asyncio complains that nobody has seen it
-    raise cancelled

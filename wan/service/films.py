@@ -18,9 +18,10 @@ from wan.domain.errors import StorageUnavailable
 from wan.domain.jobs import Job, JobState
 from wan.media import embedded_settings, encode
 from wan.service.changes import Changes
-from wan.service.exports import Exports, finish
+from wan.service.exports import Exports
 from wan.service.library import Library
 from wan.service.refusals import explain_refusals
+from wan.service.stopping import finish
 from wan.service.stores import Stores
 
 

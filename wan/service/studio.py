@@ -25,7 +25,7 @@ from wan.service import cleanup
 from wan.service.access import Access, AccessPolicy, KeyRing
 from wan.service.changes import Changes
 from wan.service.discussion import Discussion
-from wan.service.exports import Exports, finish
+from wan.service.exports import Exports
 from wan.service.films import Films
 from wan.service.library import EditableLibrary
 from wan.service.quotes import Quotes
@@ -33,6 +33,7 @@ from wan.service.references import References
 from wan.service.reviews import Reviews
 from wan.service.runner import Runner
 from wan.service.spending import Spending
+from wan.service.stopping import finish
 from wan.service.stores import Stores, open_stores
 from wan.service.submission import Submission
 from wan.service.thumbnails import Thumbnails

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wan.domain.messages import LOCALES, Language
 from wan.domain.reviews import Review
-from wan.service.exports import run_stoppable
+from wan.service.stopping import run_stoppable
 from wan.service.studio import Studio
 from wan.storage.objects import require_room
 from wan.web import review_html
