@@ -187,11 +187,12 @@ def test_what_an_event_carries(event: str, visitor: Visitor, victim: Victim, rec
     number = visitor.event(event)
     for jobs in ("", victim.job_id):
         data = visitor.form(number, token=secrets.token_urlsafe(32), job=jobs)
-        for carried in CARRIED:
+        came = visitor.calls(number, [data] * len(CARRIED), CARRIED)
+        for carried, one in zip(CARRIED, came, strict=True):
             record(
                 f"form: {event} of {jobs and 'a stolen job'}, carrying {str(carried)[:40]}",
                 "refused",
-                outcome(*visitor.call(number, data, event_data=carried)),
+                outcome(*one),
             )
 
 
@@ -348,7 +349,7 @@ def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Reco
         "greet",
         *theirs,
     ):
-        number = visitor.event(name)
+        number, tried = visitor.event(name), []
         for what, token, job in (
             ("of another's job", visitor.token, victim.job_id),
             ("with its media token", visitor.token, victim.media),
@@ -361,10 +362,12 @@ def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Reco
             ):
                 aimed = {"job": job} if name in theirs or among == ", aimed at" else {}
                 chosen = f"{job} {victim.job_id}"
-                given = visitor.form(number, token=token, job=shown, chosen=chosen)
-                came = visitor.call(number, given, event_data=aimed)
-                wanted = "nothing of it"
-                record(f"job: {name} {what}{among}", wanted, _seen(came, victim, echoed=shown))
+                form = visitor.form(number, token=token, job=shown, chosen=chosen)
+                tried.append((f"job: {name} {what}{among}", form, aimed, shown))
+        attacks, forms, carried, echoed = zip(*tried, strict=True)
+        came = visitor.calls(number, forms, carried)
+        for attack, one, shown in zip(attacks, came, echoed, strict=True):
+            record(attack, "nothing of it", _seen(one, victim, echoed=shown))
     own = [
         victim.media[:-1],
         victim.media.swapcase(),

@@ -212,11 +212,14 @@ class Visitor:
         """Asks for an event and waits until it is over: whether it went well, and what it gave."""
         return self.calls(event, [data], **more)[0]
 
-    def calls(self, event: int, several: Sequence[Any], **more: Any) -> list[tuple[bool, Any]]:
-        """As `call` with each of several forms. All are sent before the first answer is read: one
-        stream tells of them all.
+    def calls(
+        self, event: int, several: Sequence[Any], carried: Sequence[Any] = (), **more: Any
+    ) -> list[tuple[bool, Any]]:
+        """As `call` with each of several forms, and with what its event carries. All are sent
+        before the first answer is read: one stream tells of them all.
         """
-        joined = [self.join(event, data, **more) for data in several]
+        each = [more | {"event_data": one} for one in carried] or [more] * len(several)
+        joined = [self.join(event, data, **its) for data, its in zip(several, each, strict=True)]
         ids = [one.json()["event_id"] if one.status == 200 else "" for one in joined]
         ended = self._ended({one for one in ids if one})
         return [
