@@ -9,6 +9,7 @@ import pytest
 from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import API, Visitor, ask, post, spoken, upload
 from tests.browser.serving import SAMPLES, App
+from tests.files import below
 from tests.patience import PATIENCE
 
 BEGUN = b'--edge\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n'
@@ -51,7 +52,7 @@ def places(app: App, victim: Victim) -> dict[str, str]:
     link = app.folder / "uploads" / "link.png"
     if not link.exists():
         link.symlink_to(app.folder / "output" / "wan.sqlite3")
-    video = next((app.folder / "output" / "storage").rglob("*.mp4"))
+    video = next(one for one in below(app.folder / "output" / "storage") if one.suffix == ".mp4")
     root = SAMPLES.parents[1]
     named = {
         "output": app.folder / "output",

@@ -18,6 +18,7 @@ from tests import plain_http
 from tests.attacks.conftest import Record
 from tests.attacks.visitor import API, Visitor, upload
 from tests.browser.serving import SAMPLES, App, served
+from tests.files import contents
 from tests.patience import PATIENCE
 from tests.simulators import Simulator, serving
 
@@ -257,9 +258,7 @@ def test_keys_are_written_nowhere(shop: Shop, record: Record):
         "/healthz",
     ):
         heard.append(plain_http.get(shop.app.url + address).text)
-    files = {
-        str(path): path.read_bytes() for path in shop.app.folder.parent.rglob("*") if path.is_file()
-    }
+    files = {str(path): content for path, content in contents(shop.app.folder.parent).items()}
     assert len(files) > 20  # database, storage, uploads, logs, and the simulator's
     for what, secret in (
         ("the operator's key", OPERATOR),

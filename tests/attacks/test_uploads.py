@@ -19,6 +19,7 @@ from tests import plain_http
 from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import API, Visitor, ask, upload
 from tests.browser.serving import SAMPLES, App, served
+from tests.files import below, contents
 from tests.patience import PATIENCE
 from tests.pictures import picture
 
@@ -113,7 +114,7 @@ def places(app: App, victim: Victim) -> dict[str, str]:
     storage = app.folder / "output" / "storage"
     return traps | {
         "picture": str(secret),
-        "poster": str(next(storage.rglob("*.webp"))),
+        "poster": str(next(one for one in below(storage) if one.suffix == ".webp")),
         "reference": str(next(storage.glob("references/*.jpg"))),
         "database": str(app.folder / "output" / "wan.sqlite3"),
         "sample": str(SAMPLES / "coffee.png"),
@@ -358,7 +359,7 @@ def test_forms(name: str, parts: list[tuple[str, bytes]], status: int, app: App,
 
 def left(app: App) -> set[str]:
     """What lies among the uploads. Of another test's, something may go meanwhile."""
-    return set(map(str, (app.folder / "uploads").rglob("*")))
+    return set(map(str, below(app.folder / "uploads")))
 
 
 def memory(app: App) -> int:
@@ -407,9 +408,7 @@ def test_what_was_used_is_gone(app: App, record: Record):
         _served(app, name, b"where she lives"),
     )
     kept = [
-        path.name
-        for path in app.folder.rglob("*")
-        if path.is_file() and b"where she lives" in path.read_bytes()
+        path.name for path, content in contents(app.folder).items() if b"where she lives" in content
     ]
     record("used: the bytes that came, anywhere on the disk", [], kept)
     assert finished(mine, {"path": name} | META) == job, "the same again is the same job"
@@ -425,7 +424,7 @@ def test_what_was_used_is_gone(app: App, record: Record):
     record(
         "deleted: files left of it on the disk",
         [],
-        [path for path in app.folder.rglob("*") if job in path.name],
+        [path for path in below(app.folder) if job in path.name],
     )
     mine.close()
 
