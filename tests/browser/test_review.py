@@ -308,6 +308,7 @@ def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(
 ):
     """In a browser with a clock of its own, to which the owner has gone over."""
     kept = made.owner.evaluate("({ ...localStorage })")
+    made.owner.goto(f"{app.url}/healthz")  # where nothing asks for what is revoked
     page, asked, held = others[0].new_page(), list[str](), list[Route]()
     page.clock.install()
     page.goto(app.url)
