@@ -530,7 +530,7 @@ def test_progress_at_a_terminal_takes_one_line(service, tmp_path):
     assert any(one.endswith("…") for one in lines)
     assert max(map(len, lines)) <= 60
     assert "\x1b[1A" not in shown  # it never took a second line
-    assert said.count(b"Sent to the service, not started yet. Cancelling is free.\r\n") == 1
+    assert said.count(b"Sent to the service. Cancelling is free until it starts.\r\n") == 1
 
 
 def test_ctrl_c_at_the_question_is_no(service, simulator):

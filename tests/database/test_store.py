@@ -54,7 +54,7 @@ def job(number=1, **changes) -> Job:
         "state_at": NOW,
         "media_token": f"token{number}",
         "cache_key": f"key{number}",
-        "request": {"duration": 5},
+        "request": {"duration": 5, "size": "1280*720"},
     }
     return Job(**values | changes)
 
@@ -464,10 +464,15 @@ def test_past_runs(store):
     store.add(
         replace(
             job(9, state=JobState.SUCCEEDED, running_at=NOW, fetching_at=NOW + 99),
-            request={"duration": 10},
+            request={"duration": 10, "size": "1280*720"},
         )
     )
-    assert sorted(store.durations.list_run_seconds("simulator", "wan2.6-i2v-flash", 5)) == [4, 6, 8]
+    large = {"duration": 5, "size": "1080P"}
+    told = {"running_at": NOW, "fetching_at": NOW + 99, "run_seconds": 88.5}
+    store.add(job(10, state=JobState.SUCCEEDED, request=large, **told))
+    kind = ("simulator", "wan2.6-i2v-flash", 5)
+    assert sorted(store.durations.list_run_seconds(*kind, "720P")) == [4, 6, 8]
+    assert store.durations.list_run_seconds(*kind, "1080P") == [88.5]
 
 
 def test_how_long_takes_took_together(store):

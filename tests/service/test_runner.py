@@ -64,7 +64,7 @@ class Service:
 class Stage:
     """A runner at a moment that a test chooses."""
 
-    def __init__(self, store: Store, folder) -> None:
+    def __init__(self, store: Store, folder, poll_seconds: float | None = 15) -> None:
         self.now, self.store, self.service = NOW, store, Service()
         self.storage = Storage((folder / "storage").as_uri(), folder / "cache")
         self.evidence = Evidence(folder, visitors=True, video_at=lambda _: None)
@@ -74,7 +74,7 @@ class Stage:
             gateway=self.service,
             connections={CONNECTION.account: CONNECTION},
             evidence=self.evidence,
-            poll_seconds=15,
+            poll_seconds=poll_seconds,
             uncertain_seconds=900,
             changed=lambda: None,
             clock=lambda: self.now,
@@ -298,3 +298,60 @@ async def test_a_step_that_takes_long_keeps_its_job(stage, monkeypatch):
     )
     monkeypatch.setattr(asyncio, "sleep", passes)
     assert ((await stage.runs(job)).state, stage.service.sent, taken) == (JobState.PENDING, 1, [])
+
+
+RUN = {"duration": 5, "size": "1280*720"}
+
+
+def answering(*answers: TaskSnapshot):
+    """The service's answers to one poll after the other."""
+    told = iter(answers)
+
+    async def fetch(connection, task_id):
+        return next(told)
+
+    return fetch
+
+
+async def test_a_run_is_polled_when_its_end_is_likely(store, tmp_path):
+    stage = Stage(store, tmp_path, poll_seconds=None)
+    running = TaskSnapshot(TaskStatus.RUNNING, "request", wait_seconds=4.0)
+    stage.service.fetch = answering(running, running)
+    sent = await stage.runs(stage.add(1, JobState.UPLOADING, request=RUN))
+    assert sent.state is JobState.PENDING
+    assert 30 < sent.due_at - stage.now < 45, "one minute to two are usual"
+    first = await stage.runs(sent, sent.due_at - stage.now)
+    assert (first.state, first.running_at - sent.submitted_at) == (JobState.RUNNING, 4.0)
+    assert 30 < first.due_at - first.running_at < 60
+    second = await stage.runs(first, first.due_at - stage.now)
+    assert 3 < second.due_at - stage.now < 20
+    stage.evidence.close()
+
+
+async def test_how_long_runs_take_is_learned_from_what_the_service_says_of_them(store, tmp_path):
+    stage = Stage(store, tmp_path, poll_seconds=None)
+    done = TaskSnapshot(
+        TaskStatus.SUCCEEDED, "request", "https://example.com/v.mp4", run_seconds=20.5
+    )
+    stage.service.fetch = answering(done, done)
+    job = stage.add(1, JobState.PENDING, task_id="other", submitted_at=NOW, request=RUN)
+    assert (await stage.runs(job)).run_seconds == 20.5
+    for number in range(2, 12):
+        past = {"due_at": None, "ended_at": NOW, "run_seconds": 20.0 + number / 10}
+        stage.add(number, JobState.SUCCEEDED, request=RUN, **past)
+    sent = await stage.runs(stage.add(20, JobState.UPLOADING, request=RUN))
+    assert sent.state is JobState.PENDING, sent
+    assert 17 < sent.due_at - stage.now < 23
+    stage.evidence.close()
+
+
+async def test_what_the_operator_says_bounds_every_pause(store, tmp_path):
+    stage = Stage(store, tmp_path, poll_seconds=10)
+    running = TaskSnapshot(TaskStatus.RUNNING, "request")
+    stage.service.fetch = answering(running, running, running)
+    job = await stage.runs(stage.add(1, JobState.UPLOADING, request=RUN))
+    for _ in range(3):
+        pause = job.due_at - stage.now
+        assert 5 < pause <= 10
+        job = await stage.runs(job, pause)
+    stage.evidence.close()

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from wan.database.engine import Part, in_thread
 from wan.database.schema import JOBS
+from wan.domain.catalog import Tier, sizes_of
 from wan.domain.jobs import JobState
 
 _CLICK = 1.0  # seconds; the takes of one are written a millisecond apart
@@ -17,17 +18,21 @@ class Durations(Part):
 
     @in_thread
     def list_run_seconds(
-        self, backend: str, model: str, duration: int, last: int = 20
+        self, backend: str, model: str, duration: int, tier: Tier, last: int = 50
     ) -> list[float]:
-        """Return how long the last runs of this kind were RUNNING, in seconds."""
+        """Return how long the last runs of this kind took at the service, in seconds: by its own
+        clock, else from the poll that saw the first of a run to the one that saw its end.
+        """
+        seconds = sa.func.coalesce(JOBS.c.run_seconds, JOBS.c.fetching_at - JOBS.c.running_at)
         spans = (
-            sa.select(JOBS.c.fetching_at - JOBS.c.running_at)
+            sa.select(seconds)
             .where(
                 JOBS.c.backend == backend,
                 JOBS.c.model == model,
                 JOBS.c.state == JobState.SUCCEEDED.value,
-                JOBS.c.running_at.is_not(None),
+                seconds > 0,
                 JOBS.c.request["duration"].as_integer() == duration,
+                JOBS.c.request["size"].as_string().in_(sizes_of(tier)),
             )
             .order_by(JOBS.c.ended_at.desc())
             .limit(last)

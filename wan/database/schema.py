@@ -75,6 +75,7 @@ JOBS = Table(
         for name in ("created_at", "started_at", "submitting_at", "submitted_at")
     ),
     *(Column(name, Float(53)) for name in ("running_at", "fetching_at", "ended_at", "state_at")),
+    Column("run_seconds", Float(53)),
     Column("media_token", String(64), nullable=False, unique=True),
     Column("video_key", Text, nullable=False),
     Column("original_key", Text, nullable=False),
@@ -112,6 +113,7 @@ Index("jobs_of_owner", JOBS.c.owner, JOBS.c.created_at)
 Index("takes_of_brief", JOBS.c.brief_id, JOBS.c.take)
 Index("jobs_of_address", JOBS.c.address, JOBS.c.state)
 Index("jobs_begun", JOBS.c.account, JOBS.c.model, JOBS.c.started_at)
+Index("jobs_made", JOBS.c.model, JOBS.c.ended_at)
 Index("jobs_of_account", JOBS.c.account, JOBS.c.model, JOBS.c.state)
 LIVE_SQL = sa.text("state IN ({})".format(", ".join(f"'{state.value}'" for state in sorted(LIVE))))
 _SUBMITTING_SQL = sa.text("state = 'SUBMITTING'")

@@ -218,6 +218,11 @@ def tier_of(size: str) -> Tier:
     return SIZES.get(size, "1080P" if size == "1080P" else "720P")
 
 
+def sizes_of(tier: Tier) -> list[str]:
+    """Return every size of a resolution tier, as `tier_of` takes them."""
+    return [tier, *(size for size, its in SIZES.items() if its == tier)]
+
+
 def shape_of(size: str) -> str:
     """Return the shape of a size: one of `SHAPES`."""
     return next(shape for shape, sizes in SHAPES.items() if size in sizes.values())

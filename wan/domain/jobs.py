@@ -155,6 +155,9 @@ class Job:
     submitted_at: float | None = None
     """When the task id became known: PENDING."""
     running_at: float | None = None
+    """When the service began to make it, as near as it tells."""
+    run_seconds: float | None = None
+    """How long the service took to make it, by its own clock, where it told."""
     fetching_at: float | None = None
     ended_at: float | None = None
     state_at: float

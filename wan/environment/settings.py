@@ -50,7 +50,7 @@ class Settings(Locations):
     workspace: str = Field(default="", alias="DASHSCOPE_WORKSPACE")
     base_url: str = Field(default="", alias="DASHSCOPE_BASE_URL")
     service_proxy: SecretStr | None = Field(default=None, alias="WAN_SERVICE_PROXY")
-    poll_seconds: float = Field(default=15, alias="WAN_POLL_SECONDS", ge=1, le=600)
+    poll_seconds: float | None = Field(default=None, alias="WAN_POLL_SECONDS", ge=1, le=600)
     uncertain_seconds: float = Field(default=900, alias="WAN_UNCERTAIN_SECONDS", ge=0, le=24 * 3600)
     keep_days: int = Field(default=0, alias="WAN_KEEP_DAYS", ge=0, le=36500)
     backend_wanted: Annotated[Literal["auto", "dashscope", "simulator"], _lower] = Field(

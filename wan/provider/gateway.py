@@ -129,6 +129,8 @@ class Gateway:
             code=answer.output.code,
             message=answer.output.message,
             billed_seconds=answer.usage.duration if answer.usage else None,
+            wait_seconds=answer.output.wait_seconds,
+            run_seconds=answer.output.run_seconds,
         )
 
     async def list_recent(self, connection: Connection, model: str) -> dict[str, float]:

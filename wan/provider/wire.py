@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -9,6 +10,7 @@ import httpx
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     ValidationError,
     model_validator,
@@ -72,13 +74,44 @@ def _clean_words(words: str) -> str:
 _Words = Annotated[str, AfterValidator(_clean_words)]
 
 
+def _read_time(given: object) -> datetime | None:
+    """Read a time of the service's clock; what it cannot be is as if it were not there."""
+    try:
+        return datetime.fromisoformat(str(given))
+    except ValueError:
+        return None
+
+
+_Time = Annotated[datetime | None, BeforeValidator(_read_time)]
+
+
 class _TaskOutput(_Wire):
     task_id: str = ""
     task_status: str = ""
+    submit_time: _Time = None
+    scheduled_time: _Time = None
+    end_time: _Time = None
     video_url: str = ""
     orig_prompt: str = ""
     code: _Words = ""
     message: _Words = ""
+
+    @property
+    def wait_seconds(self) -> float | None:
+        """Seconds from when the task was taken to its start, where both are known."""
+        return _seconds(self.submit_time, self.scheduled_time)
+
+    @property
+    def run_seconds(self) -> float | None:
+        """Seconds from its start to its end, where both are known."""
+        return _seconds(self.scheduled_time, self.end_time)
+
+
+def _seconds(since: datetime | None, until: datetime | None) -> float | None:
+    try:
+        return max((until - since).total_seconds(), 0.0) if since and until else None
+    except TypeError:  # one of them names its time zone, and the other does not
+        return None
 
 
 class _Usage(_Wire):
@@ -162,6 +195,10 @@ class TaskSnapshot:
     message: str = ""
     billed_seconds: float | None = None
     """Billed seconds of video, where the service has given them."""
+    wait_seconds: float | None = None
+    """From when the service took the task to its start, by its own clock, where it tells both."""
+    run_seconds: float | None = None
+    """Likewise, from its start to its end."""
 
 
 def judge_create(

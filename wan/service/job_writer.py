@@ -13,7 +13,7 @@ from wan.domain.jobs import Job, JobState, Spent
 from wan.domain.messages import Message, reword_as_waiting
 from wan.provider.wire import Accepted
 from wan.service import polling
-from wan.service.polling import PollInterval
+from wan.service.pace import Pace
 from wan.storage.evidence import Evidence
 
 log = logging.getLogger("wan.service.job_writer")
@@ -34,9 +34,10 @@ class JobWriter:
     """
 
     def __init__(
-        self, queue: Queue, evidence: Evidence, clock: Callable[[], float], every: PollInterval
+        self, queue: Queue, evidence: Evidence, clock: Callable[[], float], pace: Pace
     ) -> None:
-        self._queue, self._evidence, self._clock, self._every = queue, evidence, clock, every
+        self._queue, self._evidence, self._clock = queue, evidence, clock
+        self._pace, self._every = pace, pace.every
         # what a step in hand writes with, where that is no longer the row that it began with
         self._renewed_rows: dict[str, Job] = {}
 
@@ -161,6 +162,8 @@ class JobWriter:
         adopted = await self.until_written(job, write, f"task {accepted.task_id}")
         if adopted is not None:
             self._evidence.record(adopted)
+            with contextlib.suppress(Exception):  # it is paid: at worst it is polled too early
+                await self.keep_waiting(adopted, await self._pace.until_next(adopted, 0.0))
         return adopted if adopted is not None and adopted.cancel_wanted else None
 
     async def until_written(

@@ -1,4 +1,6 @@
-"""When a job is polled next, and how long it will still take. Pure: seconds in, seconds out."""
+"""How long a job that had no answer waits, and how long one will still take. Pure: seconds in,
+seconds out. When a running task is polled, `poll_schedule.py` says.
+"""
 
 import random
 from collections.abc import Sequence
@@ -21,19 +23,17 @@ IDLE = 1.0  # seconds between two looks for work that another process may have q
 
 @dataclass(frozen=True)
 class PollInterval:
-    """How often a running task is polled."""
+    """How often the service is asked what no schedule is known for."""
 
     seconds: float
     """For a task of the service; the simulator's are looked at more often."""
 
     def of(self, job: Job) -> float:
-        """Return the seconds between two polls of a job's task."""
+        """Return the seconds between two questions about a job."""
         return SIMULATOR_POLL_SECONDS if job.simulated else self.seconds
 
     def first(self, job: Job) -> float:
-        """Return the seconds until a new task is polled: soon enough to show that it
-        has started.
-        """
+        """Return the seconds until the first one."""
         return min(self.of(job), 5.0)
 
 

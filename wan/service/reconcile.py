@@ -18,7 +18,7 @@ from wan.provider.gateway import SUBMIT_LIMIT, Gateway
 from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus, task_failure
 from wan.service import polling
 from wan.service.job_writer import JobWriter, quote_error
-from wan.service.polling import PollInterval
+from wan.service.pace import Pace
 from wan.service.submitting import TIME_TO_LEAVE
 from wan.service.tasks import Tasks
 from wan.storage.evidence import Evidence
@@ -40,12 +40,13 @@ class Reconciliation:
         tasks: Tasks,
         evidence: Evidence,
         writer: JobWriter,
-        every: PollInterval,
+        pace: Pace,
         uncertain_seconds: float,
         clock: Callable[[], float],
     ) -> None:
         self._queue, self._gateway, self._tasks = queue, gateway, tasks
-        self._evidence, self._writer, self._every = evidence, writer, every
+        self._evidence, self._writer = evidence, writer
+        self._pace, self._every = pace, pace.every
         self._uncertain_seconds, self._clock = uncertain_seconds, clock
 
     async def poll(self, job: Job, connection: Connection) -> Job | None:
@@ -60,7 +61,11 @@ class Reconciliation:
             return await self._writer.keep_unknown(job, now)
         if snapshot.status is TaskStatus.SUCCEEDED:
             return await self._writer.advance(
-                job, JobState.FETCHING, fetching_at=now, **_bill(job, snapshot)
+                job,
+                JobState.FETCHING,
+                fetching_at=now,
+                run_seconds=snapshot.run_seconds,
+                **_bill(job, snapshot),
             )
         if snapshot.status is TaskStatus.FAILED:
             failure = task_failure(snapshot, connection)
@@ -73,11 +78,15 @@ class Reconciliation:
                 JobState.CANCELLED,
                 Message.of("cancelled" if job.cancel_wanted else "cancelled_elsewhere"),
             )
-        again = now + polling.next_poll_delay(self._every.of(job))
-        if snapshot.status is TaskStatus.RUNNING and job.state is JobState.PENDING:
-            await self._writer.advance(job, JobState.RUNNING, running_at=now, due_at=again)
+        if snapshot.status is TaskStatus.PENDING:
+            pause = await self._pace.until_started(job)
+            return await self._writer.keep_waiting(job, pause, attempts=0, said=None)
+        begun = job.running_at or _find_start(job, snapshot, now)
+        pause = await self._pace.until_next(job, now - begun)
+        if job.state is JobState.PENDING:
+            await self._writer.advance(job, JobState.RUNNING, running_at=begun, due_at=now + pause)
             return None
-        return await self._writer.keep_waiting(job, again - now, attempts=0, said=None)
+        return await self._writer.keep_waiting(job, pause, attempts=0, said=None)
 
     async def give_up_answer(self, job: Job, connection: Connection) -> Job | None:
         """SUBMITTING whose lease ended: whoever sent the request died before it could write down
@@ -160,6 +169,14 @@ def _is_ours(job: Job, snapshot: TaskSnapshot) -> bool:
     return (
         snapshot.status is TaskStatus.SUCCEEDED and snapshot.orig_prompt.strip() == job.sent_prompt
     )
+
+
+def _find_start(job: Job, snapshot: TaskSnapshot, now: float) -> float:
+    """Return when a task that runs was started, as near as the service tells: else it was at once,
+    as is usual.
+    """
+    taken = job.submitted_at or now
+    return min(taken + (snapshot.wait_seconds or 0.0), now)
 
 
 def _bill(job: Job, snapshot: TaskSnapshot) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from wan.database.accounts import Accounts
+from wan.database.durations import Durations
 from wan.database.engine import Database
 from wan.database.queue import Queue
 from wan.domain import catalog
@@ -25,7 +26,8 @@ from wan.provider.gateway import SUBMIT_LIMIT, Gateway
 from wan.service import polling
 from wan.service.delivery import UNPLAYABLE, Delivery
 from wan.service.job_writer import JobWriter, waiting_message
-from wan.service.polling import IDLE, PollInterval
+from wan.service.pace import Pace
+from wan.service.polling import IDLE
 from wan.service.reconcile import Reconciliation
 from wan.service.submitting import Submitting
 from wan.service.tasks import Tasks
@@ -60,7 +62,7 @@ class Runner:
         gateway: Gateway,
         connections: Mapping[str, Connection],
         evidence: Evidence,
-        poll_seconds: float,
+        poll_seconds: float | None,
         uncertain_seconds: float,
         changed: Callable[[], None],
         clock: Callable[[], float] = time.time,
@@ -68,14 +70,15 @@ class Runner:
     ) -> None:
         self._queue, self._connections = Queue(database), connections
         self._changed, self._clock, self._unsent = changed, clock, unsent
-        self._every = PollInterval(poll_seconds)
+        pace = Pace(Durations(database), poll_seconds)
+        self._every = pace.every
         self._work = asyncio.Event()
         self._steps: set[asyncio.Task[None]] = set()
         self.stuck = False
         """Whether the database took nothing when work was last asked for."""
         accounts = Accounts(database)
         tasks = Tasks(gateway, accounts, evidence, clock)
-        self._writer = writer = JobWriter(self._queue, evidence, clock, self._every)
+        self._writer = writer = JobWriter(self._queue, evidence, clock, pace)
         self._submitting = Submitting(
             queue=self._queue,
             accounts=accounts,
@@ -93,7 +96,7 @@ class Runner:
             tasks=tasks,
             evidence=evidence,
             writer=writer,
-            every=self._every,
+            pace=pace,
             uncertain_seconds=uncertain_seconds,
             clock=clock,
         )

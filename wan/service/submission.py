@@ -220,10 +220,11 @@ class Submission:
         """Return what `Quotes.estimate` does, by how long the last runs took."""
         simulated = self._quotes.is_simulated(asked.get("own_region"))
         kind = ("simulator" if simulated else "dashscope", model, duration)
+        tier = catalog.tier_of(asked["size"])
         past: list[float] = []
         runs: list[float] = []
         with contextlib.suppress(StorageUnavailable):  # a price does not wait for the database
-            runs = await self._durations.list_run_seconds(*kind)
+            runs = await self._durations.list_run_seconds(*kind, tier)
             past = await self._durations.list_brief_seconds(*kind, takes)
         about = {"model": model, "duration": duration, "takes": takes, **asked}
         return self._quotes.estimate(**about, runs=runs, past=past)

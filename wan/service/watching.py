@@ -113,15 +113,16 @@ class Watching:
         return JobEvent(
             job=job,
             message=said,
-            elapsed=max(self._clock() - job.state_at, 0.0),
+            elapsed=self._elapsed(job),
             expected=expected,
             place=place,
         )
 
     async def _expect(self, job: Job) -> float:
         """Return the usual seconds of a job in RUNNING."""
+        tier = catalog.tier_of(job.request["size"])
         past = await self._durations.list_run_seconds(
-            job.backend, job.model, job.request["duration"]
+            job.backend, job.model, job.request["duration"], tier
         )
         return polling.expected_seconds(MODELS[job.model], simulated=job.simulated, past=past)
 
@@ -157,8 +158,15 @@ class Watching:
         return replace(
             event,
             message=Message.of("paused"),
-            elapsed=max(self._clock() - event.job.state_at, 0.0),
+            elapsed=self._elapsed(event.job),
         )
+
+    def _elapsed(self, job: Job) -> float:
+        """Return the seconds since a job's present state began; a run was found some time after its
+        start.
+        """
+        running = job.state is JobState.RUNNING and job.running_at
+        return max(self._clock() - (running or job.state_at), 0.0)
 
     async def _place_in_line(self, job: Job) -> int:
         """Return the place in our own line, from 1. The whole line is asked for once for all who

@@ -28,6 +28,8 @@ _STEP_OF = {
 
 _REFERENCES = ("MP4", "MOV", "3GP")
 """Videos that can be references, as refusals name them."""
+_CHECKED = (JobState.PENDING, JobState.RUNNING)
+"""What is known of these is as old as the last poll."""
 _TITLE_SAYS_IT = ("submitting",)
 _SHORTER = ("queued", "uploading", "pending", "fetching")
 """What a job says of its state that begins with the title of its card."""
@@ -196,6 +198,7 @@ def _describe_progress(event: JobEvent, note: Message | None, *, is_take: bool) 
         step=_STEP_OF[job.state],
         says=_explain(event, note, is_take=is_take),
         buttons=_live_buttons(job),
+        hint="checked_now_and_then" if job.state in _CHECKED and not job.simulated else "",
     )
 
 

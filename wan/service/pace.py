@@ -1,0 +1,49 @@
+"""When the tasks at the service are polled, as earlier runs of this installation teach."""
+
+import asyncio
+import math
+
+from wan.database.durations import Durations
+from wan.domain import catalog
+from wan.domain.catalog import MODELS
+from wan.domain.errors import StorageUnavailable
+from wan.domain.jobs import Job
+from wan.service import poll_schedule
+from wan.service.polling import PollInterval, next_poll_delay
+
+_LONGEST_WAIT = 30.0  # seconds between two polls of a task that has not been started
+
+
+class Pace:
+    """Says when a job's task is polled next. longest: seconds between two polls at most, where the
+    operator wants no more; None for as many as the schedule says.
+
+    Many jobs that were sent at once do not ask at once: an account's questions wait for their turn
+    (`Tasks.wait_for_slot`).
+    """
+
+    def __init__(self, durations: Durations, longest: float | None) -> None:
+        self._durations, self._longest = durations, math.inf if longest is None else longest
+        self.every = PollInterval(poll_schedule.EVERY if longest is None else longest)
+
+    async def until_next(self, job: Job, running: float) -> float:
+        """Return the seconds until the next poll of a task that has been running for so many."""
+        return min(await self._delay(job, running), self._longest)
+
+    async def until_started(self, job: Job) -> float:
+        """Return the seconds until the next poll of a task that had not been started a moment
+        ago.
+        """
+        return min(await self._delay(job, 0.0), self._longest, _LONGEST_WAIT)
+
+    async def _delay(self, job: Job, running: float) -> float:
+        if job.simulated:
+            return next_poll_delay(self.every.of(job))
+        duration, tier = job.request["duration"], catalog.tier_of(job.request["size"])
+        try:
+            runs = await self._durations.list_run_seconds(job.backend, job.model, duration, tier)
+        except StorageUnavailable:
+            return next_poll_delay(self.every.of(job))
+        usual = MODELS[job.model].usual_seconds
+        moments = await asyncio.to_thread(poll_schedule.schedule, tuple(runs), usual)
+        return poll_schedule.delay(moments, running)
