@@ -37,7 +37,7 @@ def build(language: Language, studio: Studio) -> Connection:
     owner = BrowserText("wan-owner-v1")
     with gr.Column(elem_id="wan-connection", visible=keys or codes):
         gr.HTML(show_head(language), **plain_html)
-        code = _secret(language, "code", visible=codes)
+        code = _secret(language, "code") if codes else gr.State("")
         key = _secret(language, "key", visible=keys)
         gr.HTML(show_steps(language), visible=keys, **plain_html)
         region = gr.Dropdown(
@@ -92,7 +92,8 @@ def _wire(events: Events, use: gr.Button, forget: gr.Button, found: gr.HTML) -> 
 
     # Enter does the same as the button.
     typed: list[Any] = [connection.key, connection.code, connection.workspace]
-    pressed = partial(gr.on, [use.click, *(part.submit for part in typed)])
+    entered = [part.submit for part in typed if isinstance(part, gr.Textbox)]
+    pressed = partial(gr.on, [use.click, *entered])
     events.connect(pressed, ask, [], found, refuse=refuse, pays=True).then(
         None, js=f"() => window.wanFields.answered('{_USE}')"
     )
@@ -106,7 +107,7 @@ def _wire(events: Events, use: gr.Button, forget: gr.Button, found: gr.HTML) -> 
     )
 
 
-def _secret(language: Language, name: str, *, visible: bool) -> gr.Textbox:
+def _secret(language: Language, name: str, *, visible: bool = True) -> gr.Textbox:
     return gr.Textbox(
         label=t(language, "access_code" if name == "code" else name),
         type="password",
