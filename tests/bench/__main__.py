@@ -1,46 +1,55 @@
-"""`python -m tests.bench NAME`."""
+"""`python -m tests.bench NAME` runs one; without a name, all that is measured beside a peer."""
 
 import argparse
 import asyncio
+import importlib
 import sys
 
-from tests.bench import (
-    chaos,
-    conform,
-    flood,
-    lag,
-    library,
-    limits,
-    matrix,
-    memory,
-    mutants,
-    mutations,
-    neighbours,
-    shape,
-)
+from tests.bench import figures
 
-MODULES = (
-    chaos,
-    conform,
-    flood,
-    lag,
-    library,
-    limits,
-    matrix,
-    memory,
-    mutants,
-    mutations,
-    neighbours,
-    shape,
+NAMES = (
+    "chaos",
+    "conform",
+    "flood",
+    "lag",
+    "library",
+    "limits",
+    "matrix",
+    "memory",
+    "mutants",
+    "mutations",
+    "neighbours",
+    "shape",
 )
-RUNS = {module.__name__.rpartition(".")[2]: module for module in MODULES}
+MODULES = {name: importlib.import_module(f"tests.bench.{name}") for name in NAMES}
+MEASURING = {name: module for name, module in MODULES.items() if hasattr(module, "measure")}
+
+
+async def measure_all() -> int:
+    """Measures and keeps everything that has a mark; the exit code."""
+    found: list[figures.Figure] = []
+    for name, module in MEASURING.items():
+        print(f"measuring: {name}", flush=True)
+        found += await module.measure()
+    figures.tell(found)
+    print(f"\nkept in {figures.keep(found)}")
+    return int(not all(figure.met for figure in found))
+
+
+async def measure(name: str) -> int:
+    """Measures one, and keeps nothing; the exit code."""
+    found = await MEASURING[name].measure()
+    figures.tell(found)
+    return int(not all(figure.met for figure in found))
+
 
 parser = argparse.ArgumentParser(
     prog="python -m tests.bench",
-    description="Long runs against the simulator; nothing leaves this machine.",
+    description="Long runs against the simulator; nothing leaves this machine. Without a name, "
+    "everything that is measured beside a peer.",
 )
-names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
-for name, module in RUNS.items():
+names = parser.add_subparsers(dest="name", metavar="NAME")
+for name, module in MODULES.items():
     first = module.__doc__.partition("\n")[0]
     run = names.add_parser(
         name,
@@ -51,4 +60,10 @@ for name, module in RUNS.items():
     if hasattr(module, "arguments"):
         module.arguments(run)
 options = vars(parser.parse_args())
-sys.exit(asyncio.run(RUNS[options.pop("name")].run(**options)))
+chosen = options.pop("name")
+if chosen is None:
+    sys.exit(asyncio.run(measure_all()))
+module = MODULES[chosen]
+if not hasattr(module, "run"):
+    sys.exit(asyncio.run(measure(chosen)))
+sys.exit(asyncio.run(module.run(**options)))

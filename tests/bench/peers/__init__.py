@@ -1,0 +1,1 @@
+"""What the benches measure beside: the same work in the usual style."""
