@@ -10,12 +10,13 @@ import json
 import os
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http.client import HTTPException
+from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -85,10 +86,7 @@ class LocalSimulator:
         """Return the base URL of the simulator that serves this folder, if one does."""
         try:
             base_url = str(json.loads((self._folder / "server.json").read_bytes())["base_url"])
-            # Without a proxy, which does not reach this machine's loopback.
-            straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with straight.open(f"{base_url.removesuffix('/api/v1')}/simulator/healthz", timeout=5):
-                return base_url
+            return base_url if _answers(base_url) else None
         # OSError: no file, no server, no answer in time.
         except (OSError, ValueError, KeyError, HTTPException):
             return None
@@ -105,17 +103,19 @@ class LocalSimulator:
             if base_url := self._find_server():
                 return base_url
             if os.waitpid(pid, os.WNOHANG)[0]:
-                break
+                raise SettingsError(self._say_why())
             time.sleep(0.05)
+        raise SettingsError(Message.of("simulator_slow", seconds=round(_START_LIMIT)))
+
+    def _say_why(self) -> Message:
+        """Return why the simulator ended: its log's last line, if that is a reason."""
+        log = ""
         with suppress(OSError):
-            message = (
-                (self._folder / "server.log")
-                .read_text(encoding="utf-8", errors="replace")
-                .strip()
-                .rpartition("\n")[2]
-            )
-            raise SettingsError(Message.of("simulator_down", message=message or "it said nothing."))
-        raise SettingsError(Message.of("simulator_down", message="it said nothing."))
+            log = (self._folder / "server.log").read_text(encoding="utf-8", errors="replace")
+        reason = log.strip().rpartition("\n")[2]
+        if not reason or reason.startswith("Simulator ready"):
+            return Message.of("simulator_ended")
+        return Message.of("simulator_down", message=reason)
 
     def _spawn(self, port: str) -> int:
         """Start it in a session of its own, so that Ctrl-C here does not end it for others."""
@@ -146,6 +146,19 @@ class LocalSimulator:
             )
         finally:
             os.close(log)
+
+
+def _answers(base_url: str) -> bool:
+    """Whether a simulator answers there. Raises OSError, ValueError or HTTPException.
+
+    A bare connection: urllib's opener obeys proxies, and from Python 3.12 on makes a TLS context,
+    which fails on an SSLKEYLOGFILE that cannot be written.
+    """
+    address = urlsplit(base_url)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=5)
+    with closing(connection):
+        connection.request("GET", "/simulator/healthz")
+        return connection.getresponse().status == HTTPStatus.OK
 
 
 @contextmanager
