@@ -7,39 +7,47 @@ could be had for as many polls as one every 15 s is what a schedule reaches that
 thousand runs of the same distribution before.
 """
 
-import argparse
 import math
+import multiprocessing
 import random
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from http import HTTPStatus
-from statistics import NormalDist, mean
+from statistics import mean, median
 from types import SimpleNamespace
 from unittest import mock
 
 from dashscope.client import base_api
 
+from tests.bench.figures import Figure
 from wan.domain.catalog import MODELS
 from wan.service.poll_schedule import EVERY, delay, schedule
 
-_LEARNED_FROM = 50  # runs, as `Durations.list_run_seconds` gives
+_LEARNED_FROM = 100  # runs, as `Durations.list_run_seconds` gives
 _FEW = 30  # jobs, after which a population is known
+_JOBS, _FEWER = 1000, 130  # of the usual populations, and of the others
+_RUNS = 200  # of another population, on which what was learned from each of its jobs is tried
+_SEED = 1
+_WORSE = 1.25  # times a poll every 15 s, while a population is not known
 Runs = Callable[[random.Random], float]
 """Draws how long a run takes, in seconds."""
-Way = Callable[[float], tuple[int, float]]
+Polled = tuple[float, float]
+Way = Callable[[float], Polled]
 """Polls of a run of so many seconds, and the seconds from its end to the last of them."""
 
 
 def every(seconds: float) -> Way:
     """A poll at fixed times."""
 
-    def polled(run: float) -> tuple[int, float]:
+    def polled(run: float) -> Polled:
         count = math.ceil(run / seconds)
         return count, count * seconds - run
 
     return polled
 
 
-def sdk(run: float) -> tuple[int, float]:
+def sdk(run: float) -> Polled:
     """The SDK's own wait."""
     now, count = 0.0, 0
 
@@ -65,7 +73,7 @@ def sdk(run: float) -> tuple[int, float]:
 def scheduled(moments: Sequence[float]) -> Way:
     """Polls at the moments of a schedule."""
 
-    def polled(run: float) -> tuple[int, float]:
+    def polled(run: float) -> Polled:
         now, count = 0.0, 0
         while now < run:
             now += delay(moments, now)
@@ -81,10 +89,13 @@ class Learning:
     def __init__(self, model: str) -> None:
         self._usual, self._past = MODELS[model].usual_seconds, list[float]()
 
-    def __call__(self, run: float) -> tuple[int, float]:
-        polled = scheduled(schedule(tuple(self._past[-_LEARNED_FROM:]), self._usual))(run)
+    def way(self) -> Way:
+        """How the next job is polled."""
+        return scheduled(schedule(tuple(self._past[-_LEARNED_FROM:]), self._usual))
+
+    def learn(self, run: float) -> None:
+        """One job more has ended."""
         self._past.append(run)
-        return polled
 
 
 def log_normal(middle: float, spread: float) -> Runs:
@@ -97,57 +108,113 @@ def either(one: Runs, other: Runs) -> Runs:
     return lambda draw: draw.choice((one, other))(draw)
 
 
-def known(middle: float, spread: float) -> Way:
-    """What can be had where the distribution is known."""
-    spans = [NormalDist(math.log(middle), spread).inv_cdf((n + 0.5) / 1000) for n in range(1000)]
-    return scheduled(schedule(tuple(map(math.exp, spans)), (middle, middle * 1.01)))
+def known(runs: Runs) -> Way:
+    """What can be had where the population is known."""
+    chance = random.Random(_SEED + 1)
+    drawn = tuple(runs(chance) for _ in range(1000))
+    middle = median(drawn)
+    return scheduled(schedule(drawn, (middle, middle * 1.01)))
 
 
+_PEERS = {"every 15 s": every(EVERY), "every 6 s": every(6), "the SDK's wait": sdk}
 KINDS = {
-    "wan2.6-i2v-flash": (75.0, 0.35),
-    "wan2.6-r2v": (240.0, 0.4),
+    "wan2.6-i2v-flash": (75.0, 0.35, 4.5),
+    "wan2.6-r2v": (240.0, 0.4, 5.0),
 }
-"""Of each model, the median of its runs in seconds, and the spread."""
+"""Of each model, the median of its runs in seconds, the spread, and the seconds late at most."""
 
 
-def cases(jobs: int) -> Iterator[tuple[str, str, Runs, int, dict[str, Way]]]:
-    """What is replayed: its name, the model, the runs, how many, and the other ways."""
-    peers = {"every 15 s": every(EVERY), "every 6 s": every(6), "the SDK's wait": sdk}
-    for model, (middle, spread) in KINDS.items():
-        best = {"distribution known": known(middle, spread)}
-        yield model, model, log_normal(middle, spread), jobs, peers | best
-        few = max(jobs // 5, 2 * _FEW)
-        only = {"every 15 s": every(EVERY)}
+@dataclass(frozen=True)
+class Case:
+    """A population of runs, and how it is polled."""
+
+    name: str
+    model: str
+    draw: Runs
+
+    def replay(self) -> list[Figure]:
+        """Polls many runs in every way, learning from each."""
+        chance, learning = random.Random(_SEED), Learning(self.model)
+        runs, learned = [], []
+        for _ in range(_JOBS):
+            runs.append(self.draw(chance))
+            learned.append(learning.way()(runs[-1]))
+            learning.learn(runs[-1])
+        peers = _PEERS | {"population known": known(self.draw)}
+        return self._compare("", _means(learned), runs, peers, 1.0)
+
+    def replay_few(self) -> list[Figure]:
+        """Tries what is learned from each of a few jobs on many runs, since few say little."""
+        chance, learning = random.Random(_SEED), Learning(self.model)
+        runs, learned = [self.draw(chance) for _ in range(_RUNS)], []
+        for _ in range(_FEWER):
+            learned.append(_means([*map(learning.way(), runs)]))
+            learning.learn(self.draw(chance))
+        peers = {"every 15 s": _PEERS["every 15 s"], "population known": known(self.draw)}
+        first, rest = _means(learned[:_FEW]), _means(learned[_FEW:])
+        begun = self._compare(f", first {_FEW} jobs", first, runs, peers, _WORSE, begins=True)
+        return begun + self._compare(f", job {_FEW + 1} on", rest, runs, peers, 1.0)
+
+    def _compare(
+        self,
+        when: str,
+        ours: Polled,
+        runs: Sequence[float],
+        peers: dict[str, Way],
+        times: float,
+        *,
+        begins: bool = False,
+    ) -> list[Figure]:
+        """Compare with others. times: the polls that are allowed, in those of every 15 s."""
+        others = {name: _means([*map(way, runs)]) for name, way in peers.items()}
+        polls, late = others["every 15 s"]
+        most = times * late if begins else KINDS[self.model][2]
+        name = f"{self.name}{when}"
+        return [
+            Figure(
+                "Seeing the end",
+                f"{name}: late",
+                ours[1],
+                "s",
+                f"at most {most:.3g} s",
+                ours[1] <= most,
+                {other: seconds for other, (_, seconds) in others.items()},
+            ),
+            Figure(
+                "Seeing the end",
+                f"{name}: polls a job",
+                ours[0],
+                "",
+                f"at most {times:g} x every 15 s",
+                ours[0] <= times * polls,
+                {other: count for other, (count, _) in others.items()},
+            ),
+        ]
+
+
+def _means(polled: Sequence[Polled]) -> Polled:
+    counts, lags = zip(*polled, strict=True)
+    return mean(counts), mean(lags)
+
+
+def cases() -> Iterator[Callable[[], list[Figure]]]:
+    """What is replayed."""
+    for model, (middle, spread, _) in KINDS.items():
+        runs = log_normal(middle, spread)
+        yield Case(model, model, runs).replay
         for times in (0.5, 2, 3):
             runs = log_normal(middle * times, spread)
-            yield f"{model}, {times:g} times as long", model, runs, few, only
-        mixed = either(log_normal(middle * 0.6, 0.25), log_normal(middle * 1.8, 0.25))
-        yield f"{model}, two populations", model, mixed, few, only
+            yield Case(f"{model}, {times:g} times as long", model, runs).replay_few
+        runs = either(log_normal(middle * 0.6, 0.25), log_normal(middle * 1.8, 0.25))
+        yield Case(f"{model}, two populations", model, runs).replay_few
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What can be asked for on the command line."""
-    parser.add_argument("--jobs", type=int, default=1000, help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+async def measure() -> list[Figure]:
+    """Replays every case, as many at once as there are cores."""
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        replays = [pool.submit(_replay, number) for number in range(len([*cases()]))]
+        return [figure for replay in replays for figure in replay.result()]
 
 
-async def run(jobs: int, seed: int) -> int:
-    """Prints the report; the exit code."""
-    print(f"{'':44}{'jobs':>10}{'polls a job':>14}{'seconds late':>14}")
-    for name, model, draw, count, ways in cases(jobs):
-        chance = random.Random(seed)
-        runs = [draw(chance) for _ in range(count)]
-        learned = [*map(Learning(model), runs)]
-        print(name)
-        for first, last in ((0, _FEW), (_FEW, count), (0, count)):
-            _tell("learned", (first + 1, last), learned[first:last])
-            _tell("every 15 s", (first + 1, last), [*map(every(EVERY), runs[first:last])])
-        for way, polled in ways.items():
-            if way != "every 15 s":
-                _tell(way, (1, count), [*map(polled, runs)])
-    return 0
-
-
-def _tell(way: str, jobs: tuple[int, int], polled: Sequence[tuple[int, float]]) -> None:
-    counts, lags = zip(*polled, strict=True)
-    print(f"  {way:42}{jobs[0]:5}-{jobs[1]:<4}{mean(counts):>14.2f}{mean(lags):>14.2f}")
+def _replay(number: int) -> list[Figure]:
+    return [*cases()][number]()

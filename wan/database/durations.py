@@ -18,7 +18,7 @@ class Durations(Part):
 
     @in_thread
     def list_run_seconds(
-        self, backend: str, model: str, duration: int, tier: Tier, last: int = 50
+        self, backend: str, model: str, duration: int, tier: Tier, last: int = 100
     ) -> list[float]:
         """Return how long the last runs of this kind took at the service, in seconds: by its own
         clock, else from the poll that saw the first of a run to the one that saw its end.

@@ -103,6 +103,9 @@ def _spread(runs: Sequence[float]) -> float:
 def _choose(going: Sequence[float], step: float, price: float) -> list[int]:
     """Return the moments with the lowest mean of waiting, and of polls at a price, as numbers of
     steps. going: the share of runs that still go on, at each step.
+
+    From a later moment the next one is never earlier, since ever fewer runs go on: that bounds the
+    search.
     """
     last, widest = len(going) - 1, round(_LONGEST / step)
     seconds = [0.0]  # of all runs on average, until each step
@@ -113,7 +116,7 @@ def _choose(going: Sequence[float], step: float, price: float) -> list[int]:
         share, spent = going[now], seconds[now]
         cost[now], following[now] = min(
             (share * (price + (then - now) * step) - (seconds[then] - spent) + cost[then], then)
-            for then in range(now + 1, min(now + widest, last) + 1)
+            for then in range(now + 1, min(now + widest, following[now + 1]) + 1)
         )
     chosen = [following[0]]
     while chosen[-1] < last:
