@@ -8,8 +8,8 @@ from wan.domain import catalog
 from wan.domain.catalog import MODELS
 from wan.domain.errors import StorageUnavailable
 from wan.domain.jobs import Job
-from wan.service import poll_schedule
-from wan.service.polling import PollInterval, next_poll_delay
+from wan.service import poll_schedule, polling
+from wan.service.polling import PollInterval
 
 _LONGEST_WAIT = 30.0  # seconds between two polls of a task that has not been started
 
@@ -23,27 +23,30 @@ class Pace:
     """
 
     def __init__(self, durations: Durations, longest: float | None) -> None:
-        self._durations, self._longest = durations, math.inf if longest is None else longest
+        self._durations, self._longest = durations, longest
         self.every = PollInterval(poll_schedule.EVERY if longest is None else longest)
 
     async def until_next(self, job: Job, running: float) -> float:
         """Return the seconds until the next poll of a task that has been running for so many."""
-        return min(await self._delay(job, running), self._longest)
+        return await self._delay(job, running, math.inf)
 
     async def until_started(self, job: Job) -> float:
         """Return the seconds until the next poll of a task that had not been started a moment
         ago.
         """
-        return min(await self._delay(job, 0.0), self._longest, _LONGEST_WAIT)
+        return await self._delay(job, 0.0, _LONGEST_WAIT)
 
-    async def _delay(self, job: Job, running: float) -> float:
-        if job.simulated:
-            return next_poll_delay(self.every.of(job))
+    async def _delay(self, job: Job, running: float, most: float) -> float:
+        unlearned = polling.next_poll_delay(self.every.of(job))
+        if self._longest is not None:
+            most = min(unlearned, self._longest, most)
+        if job.simulated or most <= poll_schedule.SHORTEST:
+            return unlearned
         duration, tier = job.request["duration"], catalog.tier_of(job.request["size"])
         try:
             runs = await self._durations.list_run_seconds(job.backend, job.model, duration, tier)
         except StorageUnavailable:
-            return next_poll_delay(self.every.of(job))
+            return min(unlearned, most)
         usual = MODELS[job.model].usual_seconds
         moments = await asyncio.to_thread(poll_schedule.schedule, tuple(runs), usual)
-        return poll_schedule.delay(moments, running)
+        return min(poll_schedule.delay(moments, running), most)

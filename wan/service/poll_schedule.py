@@ -15,6 +15,7 @@ from itertools import pairwise
 from statistics import pstdev
 
 EVERY = 15.0  # seconds between two polls of a schedule that knows nothing, whose number is kept to
+SHORTEST = 0.5  # seconds between two polls at least; one may come so long before its moment
 _LONGEST = 120.0  # seconds between two polls at most
 _STEPS = 900  # moments from which those of a schedule are chosen, a second apart at least
 _SURELY_OVER = 0.001  # of all runs take longer than a schedule is made for
@@ -23,7 +24,6 @@ _DECILES = 2 * 1.2816  # standard deviations from the 10th to the 90th percentil
 _DOUBT = 0.6  # standard deviation of how far the catalog may be off, as a logarithm
 _ALONE = 0.35  # standard deviation around a run that has few beside it, as a logarithm
 _NARROWEST = 0.08  # likewise, around one of many that are alike
-_SAME = 0.5  # seconds by which a poll may come before its moment
 _FEW = 3  # runs, of which no spread can be told
 
 
@@ -75,7 +75,7 @@ def schedule(runs: tuple[float, ...], usual: tuple[float, float]) -> tuple[float
 
 def delay(moments: Sequence[float], running: float) -> float:
     """Return the seconds until the next poll of a task that has been running for so long."""
-    return next((moment - running for moment in moments if moment > running + _SAME), EVERY)
+    return next((moment - running for moment in moments if moment > running + SHORTEST), EVERY)
 
 
 def _expect(runs: Sequence[float], usual: tuple[float, float]) -> list[_Likely]:
