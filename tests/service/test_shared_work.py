@@ -14,10 +14,11 @@ class Work:
     """Counts how often it is begun, and ends when it is let."""
 
     def __init__(self) -> None:
-        self.begun, self.over = 0, asyncio.Event()
+        self.begun, self.started, self.over = 0, asyncio.Event(), asyncio.Event()
 
     async def __call__(self) -> int:
         self.begun += 1
+        self.started.set()
         number = self.begun
         await self.over.wait()
         return number
@@ -27,8 +28,7 @@ async def test_whoever_comes_meanwhile_gets_the_same():
     work = Work()
     shared = SharedWork(work, limit=PATIENCE)
     together = [asyncio.create_task(shared.result()) for _ in range(100)]
-    while not work.begun:
-        await asyncio.sleep(0)
+    await work.started.wait()
     together[0].cancel()  # who leaves takes it from nobody
     work.over.set()
     assert await asyncio.gather(*together[1:]) == [1] * 99
