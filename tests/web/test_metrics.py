@@ -24,8 +24,10 @@ from wan.domain.errors import Refused
 from wan.domain.jobs import JobState
 from wan.domain.messages import Message
 from wan.environment.settings import load_settings
+from wan.provider.refusals import documented_code
 from wan.service.metrics import BOUNDS, OPERATIONS, Metrics
 from wan.service.studio import Studio
+from wan.simulator.errors import CODES
 from wan.web import metrics
 from wan.web.exposition import Exposition, collect
 
@@ -190,6 +192,15 @@ def test_errors_are_counted_by_what_the_service_documents_and_no_further(shop: S
         ("run", "Refused", "other"): 3,
         ("submit", "Refused", "Arrearage"): 1,
     }
+
+
+def test_every_code_that_the_service_documents_is_told_as_it_is():
+    assert {documented_code(code) for code in CODES} & {"other", "none"} == set()
+    assert [documented_code(code) for code in ("", "invalid-api_key", "InvalidApiKey.Of.ann")] == [
+        "none",
+        "InvalidApiKey",
+        "other",
+    ]
 
 
 def test_who_watches_and_who_joins_is_counted(shop: Shop):
