@@ -848,8 +848,7 @@ _OPERATION = (
         "service/monitoring.py",
         "if folder is not None and not is_there and not await asyncio.to_thread(folder.is_dir):",
         "if False:",
-        "web/test_readiness.py::test_whoever_has_no_code_and_no_login_is_told_also_under_a_path_and_"
-        "without_the_service",
+        "web/test_readiness.py::test_a_folder_that_is_gone_is_no_answer",
     ),
     _fault(
         "what was deleted missing from what was spent",

@@ -183,3 +183,11 @@ async def test_it_is_not_ready_before_it_is_open_nor_once_it_is_told_to_end(envi
             over.set()
             stopping = await client.get("/readyz")
             assert (stopping.status_code, stopping.json()) == (503, {"status": "stopping"})
+
+
+@pytest.mark.anyio
+async def test_a_folder_that_is_gone_is_no_answer(environment):
+    async with Studio(load_settings()) as studio:
+        folder = studio.stores.storage.path("")
+        folder.rename(folder.with_name("elsewhere"))
+        assert await studio.monitoring.ask_stores() == {"database": True, "storage": False}
