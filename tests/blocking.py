@@ -15,6 +15,7 @@ from wan.database.listing import Listing
 from wan.database.queue import Queue
 from wan.database.reviews import Reviews
 from wan.database.spending import Spending
+from wan.database.totals import Totals
 from wan.domain.jobs import Job
 
 
@@ -39,6 +40,7 @@ class Store:
         self.accounts = Blocking(Accounts(self.database))
         self.reviews = Blocking(Reviews(self.database))
         self.spending = Blocking(Spending(self.database))
+        self.totals = Blocking(Totals(self.database))
         self.discussion = Blocking(Discussion(self.database))
 
     @property

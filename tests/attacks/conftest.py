@@ -96,6 +96,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     file, as some use up what all addresses share.
     """
     settings = {"WAN_TRUSTED_PROXIES": "127.0.0.1", "WAN_HOSTS": "films.example", "WAN_MCP": "true"}
+    settings |= {"WAN_METRICS": "loopback"}
     with served(tmp_path_factory.mktemp("proxied"), **settings) as running:
         yield running
 

@@ -20,6 +20,7 @@ from tests.browser.serving import App, served
 from tests.simulators import serving
 
 CODE = "sesame-4711-open"
+METRICS = "a-token-that-prometheus-has"
 PEOPLE = {"mallory": "secret-of-mallory", "ann": "secret-of-ann"}
 QUICK = {"pending": 0.2, "running": 0.4}
 
@@ -38,11 +39,17 @@ class Setup:
 SETUPS = {
     "demo": Setup(),
     "paid": Setup(
-        {"WAN_ACCESS_CODE": CODE, "WAN_DAILY_BUDGET": "10000", "WAN_POLL_SECONDS": "1"}, paid=True
+        {
+            "WAN_ACCESS_CODE": CODE,
+            "WAN_DAILY_BUDGET": "10000",
+            "WAN_POLL_SECONDS": "1",
+            "WAN_METRICS": METRICS,
+        },
+        paid=True,
     ),
     "logins": Setup({"WAN_LOGINS": ",".join(f"{name}:{word}" for name, word in PEOPLE.items())}),
     "mcp": Setup({"WAN_MCP": "true"}),
-    "proxied": Setup({"WAN_TRUSTED_PROXIES": "127.0.0.1"}, behind=True),
+    "proxied": Setup({"WAN_TRUSTED_PROXIES": "127.0.0.1", "WAN_METRICS": "loopback"}, behind=True),
 }
 
 

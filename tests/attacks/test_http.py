@@ -145,6 +145,52 @@ def test_routes(
     )
 
 
+# how somebody asks for the metrics who may not read them
+METRICS = [
+    ("by their address", "/metrics", {}),
+    ("by a token of one's own", "/metrics", {"Authorization": "Bearer a-token-of-my-own-here"}),
+    ("by an empty token", "/metrics", {"Authorization": "Bearer "}),
+    ("by a password", "/metrics", {"Authorization": "Basic cHJvbWV0aGV1czo="}),
+    ("by a token in the address", "/metrics?token=a-token-of-my-own-here", {}),
+    ("with a slash", "/metrics/", {}),
+    ("with two slashes", "//metrics", {}),
+    ("encoded", "/%6detrics", {}),
+    ("through a folder", "/assets/../metrics", {}),
+    ("in capitals", "/METRICS", {}),
+    ("as one of Gradio's", f"{API}/metrics", {}),
+    ("as from this machine", "/metrics", {"X-Forwarded-For": "127.0.0.1"}),
+    ("as from this machine, twice", "/metrics", {"X-Forwarded-For": "127.0.0.1, 127.0.0.1"}),
+    ("as from this machine, by others' words", "/metrics", {"X-Real-IP": "127.0.0.1"}),
+    ("as from this machine, by the standard", "/metrics", {"Forwarded": "for=127.0.0.1"}),
+    ("for its own name", "/metrics", {"Host": "localhost", "X-Forwarded-Host": "localhost"}),
+]
+
+
+@pytest.mark.parametrize(("name", "target", "headers"), METRICS, ids=[one[0] for one in METRICS])
+def test_metrics(name: str, target: str, headers: dict[str, str], app: App, record: Record):
+    for method in ("GET", "HEAD"):
+        record(f"metrics: {name}", 404, ask(app.url, method, target, headers=headers).status)
+
+
+def test_metrics_by_way_of_a_proxy(proxied: App, record: Record):
+    for address in ("203.0.113.7", "127.0.0.1", "::1", ""):
+        headers = {"X-Forwarded-For": address, "Host": "127.0.0.1"}
+        record(
+            f"metrics: behind a proxy that says {address or 'nothing'}",
+            404,
+            ask(proxied.url, "GET", "/metrics", headers=headers).status,
+        )
+
+
+def test_a_flood_of_questions_whether_it_is_ready(app: App, record: Record):
+    """Each costs the database and the storage something; all together cost them one question."""
+    for _ in range(300):
+        answer = ask(app.url, "GET", "/readyz")
+        assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
+    told = ["database", "status", "storage"]
+    record("ready: what it tells", told, sorted(answer.json()))
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "X"])
 def test_methods(method: str, app: App, record: Record):
     record(f"method: {method} /", 405, ask(app.url, method, "/").status)
@@ -487,6 +533,8 @@ def test_every_answer_has_its_headers(app: App, record: Record):
         "/",
         "/config",
         "/monitoring",
+        "/readyz",
+        "/metrics",
         "/media/x/video.mp4",
         f"{API}/queue/data?session_hash=a",
         "/assets/none.js",

@@ -61,6 +61,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             "WAN_DAILY_BUDGET": "20",
             "WAN_POLL_SECONDS": "1",
             "WAN_TRUSTED_PROXIES": "127.0.0.1",
+            "WAN_METRICS": "loopback",  # what it tells is looked through, too
         }
         with served(folder / "app", **settings) as app:
             started = Visitor(app.url)
@@ -256,6 +257,8 @@ def test_keys_are_written_nowhere(shop: Shop, record: Record):
         f"{API}/startup-events",
         "/theme.css",
         "/healthz",
+        "/readyz",
+        "/metrics",
     ):
         heard.append(plain_http.get(shop.app.url + address).text)
     files = {str(path): content for path, content in contents(shop.app.folder.parent).items()}

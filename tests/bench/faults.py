@@ -814,6 +814,51 @@ _FRESH = (
     ),
 )
 
+_OPERATION = (
+    _fault(
+        "the metrics told to whoever asks",
+        "web/guard.py",
+        "if path == _METRICS and not self._may_read_metrics(scope):",
+        "if False:",
+        "web/test_guard.py::test_the_metrics_are_nobodys_unless_somebody_may_read_them",
+    ),
+    _fault(
+        "a proxy on this machine taken for the machine itself",
+        "web/addresses.py",
+        "return _is_loopback(peer) and not may_be_shared(scope, [])",
+        "return _is_loopback(peer)",
+        "web/test_metrics.py::test_loopback_is_this_machine_and_no_proxy_on_it",
+    ),
+    _fault(
+        "a series of its own for every code that the service thinks up",
+        "provider/refusals.py",
+        '_BY_LETTERS.get(_letters(code), "other")',
+        "_BY_LETTERS.get(_letters(code), code)",
+        "web/test_metrics.py::test_errors_are_counted_by_what_the_service_documents_and_no_further",
+    ),
+    _fault(
+        "a store that hangs asked again by each who comes",
+        "service/shared_work.py",
+        "self._task.done() and time.monotonic()",
+        "time.monotonic()",
+        "service/test_shared_work.py",
+    ),
+    _fault(
+        "a folder that is gone taken for an answer",
+        "service/monitoring.py",
+        "if folder is not None and not is_there and not await asyncio.to_thread(folder.is_dir):",
+        "if False:",
+        "web/test_readiness.py::test_a_folder_that_is_gone_is_no_answer",
+    ),
+    _fault(
+        "what was deleted missing from what was spent",
+        "database/totals.py",
+        "        (DELETED_COSTS, []),\n",
+        "",
+        "database/test_totals.py",
+    ),
+)
+
 FAULTS: tuple[Fault, ...] = (
     *_PAYING,
     *_MONEY,
@@ -825,4 +870,5 @@ FAULTS: tuple[Fault, ...] = (
     *_SOUNDS,
     *_SIMULATOR,
     *_FRESH,
+    *_OPERATION,
 )

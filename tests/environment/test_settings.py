@@ -355,6 +355,34 @@ def test_logins_that_are_none_say_how_and_quote_nothing(monkeypatch, given):
         load_settings()
 
 
+@pytest.mark.parametrize("given", ["loopback", " Loopback ", '"LOOPBACK"'])
+def test_metrics_for_this_machine(monkeypatch, given):
+    assert load_settings().metrics_readers is None
+    monkeypatch.setenv("WAN_METRICS", given)
+    assert load_settings().metrics_readers == "loopback"
+
+
+@pytest.mark.parametrize("given", ["x" * 16, "a:token/with+signs=", "y" * 200])
+def test_metrics_for_whoever_has_a_token(monkeypatch, given):
+    monkeypatch.setenv("WAN_METRICS", given)
+    settings = load_settings()
+    assert settings.metrics_readers.get_secret_value() == given
+    assert given not in repr(settings) + str(settings) + repr(settings.metrics_readers)
+
+
+@pytest.mark.parametrize(
+    "given", ["true", "hushhushhushhus", "hush hush hush hush", "hush" * 51, "hüsh" * 5]
+)
+def test_a_token_for_metrics_that_is_none_says_how_and_quotes_nothing(monkeypatch, given):
+    monkeypatch.setenv("WAN_METRICS", given)
+    with pytest.raises(
+        SettingsError,
+        match=rf"^WAN_METRICS: got \*\*\* \({len(given)} characters\). Use loopback, .* 16 to 200 ",
+    ) as refused:
+        load_settings()
+    assert given not in str(refused.value)
+
+
 def test_who_is_believed_about_addresses(monkeypatch):
     assert load_settings().trusted_proxies == []
     monkeypatch.setenv("SPACE_ID", "someone/films")

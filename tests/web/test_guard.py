@@ -36,7 +36,15 @@ from wan.ui.gradio_patches import deny_downloads
 from wan.ui.inputs import Page, is_plausible
 from wan.ui.page import build
 from wan.ui.server import blocked_paths
-from wan.web import bodies, rate_limit, review_page, spending_page, video_page
+from wan.web import (
+    bodies,
+    metrics,
+    rate_limit,
+    readiness,
+    review_page,
+    spending_page,
+    video_page,
+)
 from wan.web.addresses import client_address
 from wan.web.events import Events
 from wan.web.guard import Guard
@@ -63,7 +71,16 @@ OPEN = {
         "/assets/x",
         "/static/x",
     ),
-    *("/healthz", "/media/x/x", "/reference/x/x/x", "/still/x", "/spending", "/spending.csv"),
+    *(
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/media/x/x",
+        "/reference/x/x/x",
+        "/still/x",
+        "/spending",
+        "/spending.csv",
+    ),
     *(
         "/review",
         "/review/x",
@@ -272,7 +289,8 @@ async def ok(asked: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.mark.anyio
-async def test_of_all_routes_exactly_these_are_open():
+async def test_of_all_routes_exactly_these_are_open(monkeypatch):
+    monkeypatch.setenv("WAN_METRICS", "loopback")
     demo = build(Studio(load_settings()), asyncio.Event())
     studio = Studio(load_settings())
     app = App.create_app(
@@ -283,6 +301,8 @@ async def test_of_all_routes_exactly_these_are_open():
                 *review_page.routes(studio, asyncio.Event()),
                 *video_page.routes(studio, asyncio.Event()),
                 *spending_page.routes(studio, asyncio.Event()),
+                *readiness.routes(studio, asyncio.Event(), bool),
+                *metrics.routes(studio, asyncio.Event()),
             ]
         },
     )
@@ -310,7 +330,9 @@ async def test_of_all_routes_exactly_these_are_open():
                 "content_length": str(len(body)),
             }
             status, _ = await answered(
-                guarded(ok), scope(plain, method, query=b"session_hash=a", **headers), body
+                guarded(ok, may_read_metrics=lambda _: True),
+                scope(plain, method, query=b"session_hash=a", **headers),
+                body,
             )
             if (plain, method) == ("/zh/", "GET"):  # leads to the page
                 assert status == 307
@@ -318,6 +340,26 @@ async def test_of_all_routes_exactly_these_are_open():
             assert status in (200, 404), (plain, status)
             found |= {plain} if status == 200 else set()
     assert found == OPEN
+
+
+@pytest.mark.anyio
+async def test_the_metrics_are_nobodys_unless_somebody_may_read_them():
+    peers = []
+
+    def may(asked: dict[str, Any]) -> bool:
+        peers.append((asked["client"][0], Headers(scope=asked).get("x-forwarded-for")))
+        return asked["client"][0] == "10.0.0.1"
+
+    for app, peer, status in (
+        (guarded(ok), "127.0.0.1", 404),
+        (guarded(ok, may_read_metrics=may), "10.0.0.1", 200),
+        (guarded(ok, may_read_metrics=may), "192.0.2.7", 404),
+    ):
+        asked = scope("/metrics", peer=peer, x_forwarded_for="203.0.113.7")
+        assert (await answered(app, asked))[0] == status
+    assert peers == [("10.0.0.1", "203.0.113.7"), ("192.0.2.7", "203.0.113.7")], (
+        "as they came from their sockets"
+    )
 
 
 ORIGINS = [

@@ -14,6 +14,7 @@ import pytest
 from starlette.applications import Starlette
 
 from tests import plain_http
+from wan.service.metrics import Metrics
 from wan.storage import objects
 from wan.storage.uploads import UploadFolder
 from wan.web import uploads
@@ -296,7 +297,8 @@ async def test_who_is_not_signed_in_sends_nothing(folder):
 async def test_who_is_not_signed_in_gets_nothing(folder):
     path = folder.new("a.png")
     path.write_bytes(b"picture")
-    served = Starlette(routes=routes(SimpleNamespace(uploads=folder), asyncio.Event()))
+    studio = SimpleNamespace(uploads=folder, metrics=Metrics())
+    served = Starlette(routes=routes(studio, asyncio.Event()))
     served.auth, served.cookie_id, served.tokens = "logins", "id", {"token": "ann"}
     async with plain_http.AsyncClient(
         transport=httpx.ASGITransport(served), base_url="http://app"

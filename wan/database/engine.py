@@ -121,6 +121,14 @@ class Database:
         with self.in_use(), self._engine.connect() as connection:
             connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
 
+    async def require_answer(self) -> None:
+        """Read one row. Raises StorageUnavailable where the database does not answer."""
+        await self.call(self._read_row)
+
+    def _read_row(self) -> None:
+        with self.reading() as connection:
+            connection.execute(sa.select(schema.KEYS.c.name).limit(1)).first()
+
     async def call(self, statement: Callable[..., Result], *given: Any, **named: Any) -> Result:
         """Run a statement off the event loop. Raises StorageUnavailable where the database fails;
         nothing is written then.

@@ -24,6 +24,7 @@ _WORKSPACE_ADDRESS = re.compile(
 _PROXY_SHAPE = re.compile(
     r"https?://([^@/?#\s]+@)?([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:\d{1,5})?/?", re.I
 )
+METRICS_TOKEN = re.compile(r"[!-~]{16,200}")  # it comes in a header
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}", re.I)
 # what a shell leaves of a hashed password in double quotes
 _MANGLED = re.compile(r"[0-7]-[1-9]-[1-9][\w-]*", re.ASCII)

@@ -14,6 +14,7 @@ from wan.domain.messages import Message
 from wan.environment.checks import (
     KEY_SHAPE,
     LOGINS,
+    METRICS_TOKEN,
     WORKSPACE_SHAPE,
     is_plain_url,
     is_proxy_url,
@@ -30,7 +31,10 @@ from wan.environment.locations import Locations
 from wan.environment.values import DotEnv, Environment, clean_value
 
 WORK = ".work-"  # prefix of unfinished files, by which a dead process's are found
-_SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS", "WAN_SERVICE_PROXY")
+_SECRETS = (
+    *("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS"),
+    *("WAN_METRICS", "WAN_SERVICE_PROXY"),
+)
 _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128"
 _THIS_COMPUTER = ("127.0.0.1", "localhost", "::1")
 _SHOWN = 100  # characters of a wrong value that are quoted
@@ -69,6 +73,7 @@ class Settings(Locations):
     jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1, le=100_000)
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
     operator_names: str = Field(default="", alias="WAN_OPERATORS")
+    metrics: SecretStr | None = Field(default=None, alias="WAN_METRICS")
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
     hosts: str = Field(default="", alias="WAN_HOSTS")
     root_path: str = Field(default="", alias="GRADIO_ROOT_PATH")
@@ -177,6 +182,22 @@ class Settings(Locations):
                 allowed = "names in WAN_LOGINS, separated by commas"
                 raise SettingsError.about("WAN_OPERATORS", name[:_SHOWN], allowed)
         return names
+
+    @property
+    def metrics_readers(self) -> Literal["loopback"] | SecretStr | None:
+        """Who may read the metrics: this machine, or whoever sends a token; None for nobody. Raises
+        SettingsError, which doesn't quote it.
+        """
+        given = self.metrics.get_secret_value() if self.metrics else ""
+        if given.lower() == "loopback":
+            return "loopback"
+        if given and not METRICS_TOKEN.fullmatch(given):
+            allowed = (
+                "loopback, for programs on this machine, or a secret of 16 to 200 letters, digits "
+                "and signs of ASCII without spaces, for whoever sends it as a Bearer token"
+            )
+            raise SettingsError.about("WAN_METRICS", f"*** ({len(given)} characters)", allowed)
+        return self.metrics
 
     @property
     def backend(self) -> Backend:
@@ -303,6 +324,7 @@ def _check_service(settings: Settings) -> None:
         settings._key_in_file(),
         settings.users,
         settings.operators,
+        settings.metrics_readers,
         settings.trusted_proxies,
         settings.host_names,
         settings.outward_proxy,

@@ -52,6 +52,22 @@ _OF_SOUND = re.compile(
     r"input audio|allowed types are: *\.wav|size is larger than 15 *MB", re.IGNORECASE
 )
 _CONTENT = ("DataInspectionFailed", "IPInfringementSuspect", "CustomRoleBlocked")
+# Codes that these calls may get (help centre, error codes, May 2026).
+_DOCUMENTED = (
+    *("InvalidParameter", "InvalidParameter.DataInspection", "InvalidURL", "InvalidURL.Timeout"),
+    *("InvalidURL.ConnectionRefused", "InvalidFile.Size", "InvalidFile.Duration"),
+    *("InvalidFile.Format", "InvalidFile.Resolution", "InvalidFile.AspectRatio", "InvalidFile.FPS"),
+    *("BadRequest.TooLarge", "BadRequest.EmptyInput", "BadRequest.EmptyModel"),
+    *("BadRequest.IllegalInput", "BadRequest.InputDownloadFailed", "UnsupportedOperation"),
+    *_CONTENT,
+    *("InvalidApiKey", "NotAuthorized", "AccessDenied", "AccessDenied.Unpurchased", "Arrearage"),
+    *("AllocationQuota.FreeTierOnly", "App.AccessDenied", "Endpoint.AccessDenied"),
+    *("Model.AccessDenied", "Workspace.AccessDenied", "WorkspaceNotFound", "ModelNotFound"),
+    *("NotFound", "Throttling", "Throttling.RateQuota", "Throttling.AllocationQuota"),
+    *("Throttling.BurstRate", "CommodityNotPurchased", "PrepaidBillOverdue", "PostpaidBillOverdue"),
+    *("InternalError", "InternalError.Algo", "InternalError.Timeout", "ModelServiceFailed"),
+    *("RewriteFailed", "ModelServingError", "ModelUnavailable"),
+)
 
 
 def explain(code: str, message: str, otherwise: str, connection: Connection) -> Message:
@@ -114,7 +130,21 @@ def find_cause(code: str, message: str) -> str:
         return "free_quota_over"
     if "Model not exist" in message:
         return "model_missing"
-    return CAUSES.get(re.sub("[^a-z]", "", code.lower()), "")
+    return CAUSES.get(_letters(code), "")
+
+
+def documented_code(code: str) -> str:
+    """Return a code as the documentation writes it: "none" for none, "other" for one that is not
+    in there.
+    """
+    return _BY_LETTERS.get(_letters(code), "other") if code else "none"
+
+
+def _letters(code: str) -> str:
+    return re.sub("[^a-z]", "", code.lower())
+
+
+_BY_LETTERS = {_letters(code): code for code in _DOCUMENTED}
 
 
 def _is_unfetched(code: str, message: str) -> bool:

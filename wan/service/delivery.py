@@ -20,6 +20,7 @@ from wan.provider.gateway import Gateway
 from wan.provider.wire import TaskStatus
 from wan.service import polling
 from wan.service.job_writer import JobWriter
+from wan.service.metrics import Metrics
 from wan.service.polling import PollInterval
 from wan.service.tasks import Tasks
 from wan.storage.objects import Storage
@@ -40,10 +41,12 @@ class Delivery:
         tasks: Tasks,
         writer: JobWriter,
         every: PollInterval,
+        metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
         self._storage, self._gateway, self._tasks = storage, gateway, tasks
         self._writer, self._every, self._clock = writer, every, clock
+        self._metrics = metrics
         self._encoding = asyncio.Semaphore(1)  # conforming takes a whole core
 
     async def deliver(self, job: Job, connection: Connection | None) -> Job | None:
@@ -118,7 +121,8 @@ class Delivery:
                 request_id=snapshot.request_id,
             )
         part = folder / "original.mp4.part"
-        await self._gateway.download(connection, snapshot.video_url, part)
+        with self._metrics.measure("fetch"):
+            await self._gateway.download(connection, snapshot.video_url, part)
         await asyncio.to_thread(encode.measure, part)
         await self._storage.put(_original_key(job), part)
         return part

@@ -13,6 +13,7 @@ from wan.domain.jobs import Job, JobState, Spent
 from wan.domain.messages import Message, reword_as_waiting
 from wan.provider.wire import Accepted
 from wan.service import polling
+from wan.service.metrics import Metrics
 from wan.service.pace import Pace
 from wan.storage.evidence import Evidence
 
@@ -34,10 +35,15 @@ class JobWriter:
     """
 
     def __init__(
-        self, queue: Queue, evidence: Evidence, clock: Callable[[], float], pace: Pace
+        self,
+        queue: Queue,
+        evidence: Evidence,
+        clock: Callable[[], float],
+        pace: Pace,
+        metrics: Metrics,
     ) -> None:
         self._queue, self._evidence, self._clock = queue, evidence, clock
-        self._pace, self._every = pace, pace.every
+        self._pace, self._every, self._metrics = pace, pace.every, metrics
         # what a step in hand writes with, where that is no longer the row that it began with
         self._renewed_rows: dict[str, Job] = {}
 
@@ -87,9 +93,12 @@ class JobWriter:
         **changes: Any,
     ) -> Job | None:
         """Move a job to its end. said: what to tell its owner. spent: nothing at the simulator."""
-        return await self.advance(
+        ended = await self.advance(
             job, state, said=said, spent=Spent.NO if job.simulated else spent, **changes
         )
+        if ended is not None:
+            self._metrics.count_end(ended)
+        return ended
 
     async def release(self, job: Job) -> None:
         """Release a job when this process stops: another may continue at once. A request that may

@@ -18,6 +18,7 @@ from wan.provider.gateway import SUBMIT_LIMIT, Gateway
 from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus, task_failure
 from wan.service import polling
 from wan.service.job_writer import JobWriter, quote_error
+from wan.service.metrics import Metrics
 from wan.service.pace import Pace
 from wan.service.submitting import TIME_TO_LEAVE
 from wan.service.tasks import Tasks
@@ -41,19 +42,21 @@ class Reconciliation:
         evidence: Evidence,
         writer: JobWriter,
         pace: Pace,
+        metrics: Metrics,
         uncertain_seconds: float,
         clock: Callable[[], float],
     ) -> None:
         self._queue, self._gateway, self._tasks = queue, gateway, tasks
         self._evidence, self._writer = evidence, writer
-        self._pace, self._every = pace, pace.every
+        self._pace, self._every, self._metrics = pace, pace.every, metrics
         self._uncertain_seconds, self._clock = uncertain_seconds, clock
 
     async def poll(self, job: Job, connection: Connection) -> Job | None:
         """PENDING and RUNNING: ask the service, after carrying out a cancel that is wanted."""
         await self._tasks.wait_for_slot(job.account, "query_at")
         if job.cancel_wanted and job.state is JobState.PENDING:
-            with contextlib.suppress(ServiceError):  # whatever came of it, the task itself tells
+            # Whatever came of it, the task itself tells.
+            with contextlib.suppress(ServiceError), self._metrics.measure("cancel"):
                 await self._gateway.cancel(connection, job.task_id or "")
         snapshot = await self._tasks.fetch(job, connection)
         now = self._clock()
@@ -69,6 +72,7 @@ class Reconciliation:
             )
         if snapshot.status is TaskStatus.FAILED:
             failure = task_failure(snapshot, connection)
+            self._metrics.count_failure("run", failure)
             return await self._writer.end(
                 job, JobState.FAILED, failure.message, **quote_error(failure)
             )
@@ -104,7 +108,8 @@ class Reconciliation:
                 job, JobState.EXPIRED, Message.of("never_confirmed"), spent=Spent.MAYBE
             )
         await self._tasks.wait_for_slot(job.account, "query_at")
-        listed = await self._gateway.list_recent(connection, job.model)
+        with self._metrics.measure("list"):
+            listed = await self._gateway.list_recent(connection, job.model)
         near = [
             task
             for task, at in listed.items()
@@ -115,7 +120,8 @@ class Reconciliation:
         not_ours = []
         for task_id in sorted(candidates):
             await self._tasks.wait_for_slot(job.account, "query_at")
-            snapshot = await self._gateway.fetch(connection, task_id)
+            with self._metrics.measure("query"):
+                snapshot = await self._gateway.fetch(connection, task_id)
             if _is_ours(job, snapshot):
                 if (
                     lone

@@ -26,6 +26,7 @@ from wan.provider.gateway import SUBMIT_LIMIT, Gateway
 from wan.service import polling
 from wan.service.delivery import UNPLAYABLE, Delivery
 from wan.service.job_writer import JobWriter, waiting_message
+from wan.service.metrics import Metrics
 from wan.service.pace import Pace
 from wan.service.polling import IDLE
 from wan.service.reconcile import Reconciliation
@@ -51,7 +52,7 @@ class Runner:
 
     clock: seconds since 1970. changed: called after every write. unsent: of the jobs that are not
     sent yet, drive these ids only, so that no other is ever paid for; it may grow meanwhile. None:
-    drive all.
+    drive all. metrics: where the requests to the service are counted.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Runner:
         changed: Callable[[], None],
         clock: Callable[[], float] = time.time,
         unsent: Collection[str] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._queue, self._connections = Queue(database), connections
         self._changed, self._clock, self._unsent = changed, clock, unsent
@@ -76,9 +78,9 @@ class Runner:
         self._steps: set[asyncio.Task[None]] = set()
         self.stuck = False
         """Whether the database took nothing when work was last asked for."""
-        accounts = Accounts(database)
-        tasks = Tasks(gateway, accounts, evidence, clock)
-        self._writer = writer = JobWriter(self._queue, evidence, clock, pace)
+        accounts, metrics = Accounts(database), metrics or Metrics()
+        tasks = Tasks(gateway, accounts, evidence, metrics, clock)
+        self._writer = writer = JobWriter(self._queue, evidence, clock, pace, metrics)
         self._submitting = Submitting(
             queue=self._queue,
             accounts=accounts,
@@ -87,9 +89,10 @@ class Runner:
             tasks=tasks,
             evidence=evidence,
             writer=writer,
+            metrics=metrics,
             clock=clock,
         )
-        self._delivery = Delivery(storage, gateway, tasks, writer, self._every, clock)
+        self._delivery = Delivery(storage, gateway, tasks, writer, self._every, metrics, clock)
         reconciliation = Reconciliation(
             queue=self._queue,
             gateway=gateway,
@@ -97,6 +100,7 @@ class Runner:
             evidence=evidence,
             writer=writer,
             pace=pace,
+            metrics=metrics,
             uncertain_seconds=uncertain_seconds,
             clock=clock,
         )

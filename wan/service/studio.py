@@ -28,6 +28,8 @@ from wan.service.discussion import Discussion
 from wan.service.exports import Exports
 from wan.service.films import Films
 from wan.service.library import EditableLibrary
+from wan.service.metrics import Metrics
+from wan.service.monitoring import Monitoring
 from wan.service.quotes import Quotes
 from wan.service.references import References
 from wan.service.reviews import Reviews
@@ -55,6 +57,7 @@ class _Parts:
     library: EditableLibrary
     exports: Exports
     films: Films
+    monitoring: Monitoring
     reviews: Reviews
     spending: Spending
     discussion: Discussion
@@ -83,6 +86,8 @@ class Studio:
         self.settings, self.backend = settings, settings.backend
         self.uploads = UploadFolder(default_folder(settings.output_dir))
         self.quotes = Quotes(settings, self.backend)
+        self.metrics = Metrics()
+        """What is counted here, before the studio is open too."""
         self._clock = clock
         self._sendable: set[str] | None = set() if only_jobs_started_here else None
         self._parts: _Parts | None = None
@@ -122,6 +127,11 @@ class Studio:
     def films(self) -> Films:
         """Finished videos, joined to one that is kept."""
         return self._open_parts.films
+
+    @property
+    def monitoring(self) -> Monitoring:
+        """Whether the stores answer, and what all jobs come to."""
+        return self._open_parts.monitoring
 
     @property
     def reviews(self) -> Reviews:
@@ -209,6 +219,7 @@ class Studio:
             changed=changes.notify,
             clock=clock,
             unsent=self._sendable,
+            metrics=self.metrics,
         )
         access = Access(
             database=stores.database,
@@ -231,6 +242,7 @@ class Studio:
             access=access,
             sendable=self._sendable,
             changes=changes,
+            metrics=self.metrics,
             clock=clock,
         )
         exports = Exports(stores.storage, library)
@@ -242,12 +254,13 @@ class Studio:
             library=library,
             exports=exports,
             films=Films(stores, library, exports, changes, clock),
+            monitoring=Monitoring(stores, policy.operator, keys, clock),
             spending=Spending(stores.database, settings, clock),
             reviews=reviews,
             discussion=Discussion(stores.database, reviews, clock, changes.notify),
             submission=submission,
             thumbnails=Thumbnails(stores.storage, library, access.owners),
-            watching=Watching(stores.database, library, keys, runner, changes, clock),
+            watching=Watching(stores.database, library, keys, runner, changes, self.metrics, clock),
         )
 
     async def _release_unsent(self, queue: Queue) -> None:

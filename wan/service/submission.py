@@ -27,6 +27,7 @@ from wan.provider.gateway import Gateway
 from wan.service.access import Access, Permission
 from wan.service.changes import Changes
 from wan.service.library import Library
+from wan.service.metrics import Metrics
 from wan.service.new_jobs import NewJobs, is_same_brief
 from wan.service.preparation import Preparation
 from wan.service.quotes import Quote, Quotes
@@ -58,6 +59,7 @@ class Submission:
         access: Access,
         sendable: set[str] | None,
         changes: Changes,
+        metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
         self._quotes, self._library, self._references = quotes, library, references
@@ -67,7 +69,7 @@ class Submission:
         self._gateway, self._runner = gateway, runner
         self._connection, self._policy = access.connection, access.policy
         self._keys, self._sendable = access.keys, sendable
-        self._changes, self._clock = changes, clock
+        self._changes, self._metrics, self._clock = changes, metrics, clock
         self._preparation = Preparation(stores.storage, references)
         self._new_jobs = NewJobs(stores.database.seal, clock)
         self._joining = asyncio.Lock()
@@ -256,11 +258,10 @@ class Submission:
             if not joins:
                 return await self._insert(jobs, permission)
             async with self._joining:  # else two who ask at once would not see each other
-                return (
-                    [theirs]
-                    if (theirs := await self._find_joinable(jobs[0]))
-                    else await self._insert(jobs, permission)
-                )
+                if theirs := await self._find_joinable(jobs[0]):
+                    self._metrics.count_found(theirs)
+                    return [theirs]
+                return await self._insert(jobs, permission)
 
     async def _insert(self, jobs: Sequence[Job], permission: Permission) -> list[Job]:
         """Write rows down, except for what is known: that is joined or given back."""
@@ -282,6 +283,8 @@ class Submission:
                 permission,
             )
         )
+        for there in filter(None, known):
+            self._metrics.count_found(there)
         return [there if there is not None and not there.live else next(new) for there in known]
 
     async def _add(self, jobs: Sequence[Job], permission: Permission) -> list[Job]:

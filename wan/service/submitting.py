@@ -18,6 +18,7 @@ from wan.environment.connection import Connection
 from wan.provider import payload
 from wan.provider.gateway import Gateway
 from wan.service.job_writer import JobWriter, quote_error
+from wan.service.metrics import Metrics
 from wan.service.polling import IDLE
 from wan.service.tasks import Tasks
 from wan.storage.evidence import Evidence
@@ -49,11 +50,12 @@ class Submitting:
         tasks: Tasks,
         evidence: Evidence,
         writer: JobWriter,
+        metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
         self._queue, self._accounts, self._storage = queue, accounts, storage
         self._gateway, self._tasks, self._evidence = gateway, tasks, evidence
-        self._writer, self._clock = writer, clock
+        self._writer, self._metrics, self._clock = writer, metrics, clock
         self.paying: dict[str, asyncio.Task[Job | None]] = {}
         """The paid requests in hand, by the ids of their jobs."""
 
@@ -121,7 +123,8 @@ class Submitting:
         the row stays SUBMITTING and becomes UNCERTAIN.
         """
         try:
-            accepted = await self._gateway.submit(connection, body)
+            with self._metrics.measure("submit"):
+                accepted = await self._gateway.submit(connection, body)
         except (NotSent, Throttled) as trouble:
             self._record_answer(
                 job, "throttled" if isinstance(trouble, Throttled) else "never left", trouble
@@ -175,9 +178,10 @@ class Submitting:
         url = ""
         try:
             path = await self._storage.local_copy(reference.sent_key)
-            url = await self._gateway.upload(
-                connection, job.model, path, secrets.token_hex(12) + path.suffix
-            )
+            with self._metrics.measure("upload"):
+                url = await self._gateway.upload(
+                    connection, job.model, path, secrets.token_hex(12) + path.suffix
+                )
         finally:
             await self._accounts.note_upload(*which, url)
         return url

@@ -11,6 +11,7 @@ from wan.domain.jobs import Job
 from wan.environment.connection import Connection
 from wan.provider.gateway import Gateway
 from wan.provider.wire import TaskSnapshot
+from wan.service.metrics import Metrics
 from wan.storage.evidence import Evidence
 
 # Seconds between two requests of an account; half as much again as its limits ask for, because
@@ -29,14 +30,16 @@ class Tasks:
         gateway: Gateway,
         accounts: Accounts,
         evidence: Evidence,
+        metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
         self._gateway, self._accounts = gateway, accounts
-        self._evidence, self._clock = evidence, clock
+        self._evidence, self._metrics, self._clock = evidence, metrics, clock
 
     async def fetch(self, job: Job, connection: Connection) -> TaskSnapshot:
         """Ask the service about a job's task."""
-        snapshot = await self._gateway.fetch(connection, job.task_id or "")
+        with self._metrics.measure("query"):
+            snapshot = await self._gateway.fetch(connection, job.task_id or "")
         self._evidence.record_poll(job, **asdict(snapshot))
         return snapshot
 

@@ -21,6 +21,7 @@ from wan.service import polling
 from wan.service.access import KeyRing
 from wan.service.changes import Changes
 from wan.service.library import Library
+from wan.service.metrics import Metrics
 from wan.service.runner import Runner
 
 _LINES_KEPT = 100  # lines of waiting jobs; each account and model has one
@@ -47,12 +48,13 @@ class Watching:
         keys: KeyRing,
         runner: Runner,
         changes: Changes,
+        metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
         self._queue, self._jobs, self._library = Queue(database), Jobs(database), library
         self._durations = Durations(database)
         self._keys, self._runner = keys, runner
-        self._changes, self._clock = changes, clock
+        self._changes, self._metrics, self._clock = changes, metrics, clock
         self._lines: dict[tuple[str, str], tuple[float, dict[str, int]]] = {}
 
     async def follow(
@@ -78,23 +80,24 @@ class Watching:
         """
         seen: list[JobEvent] = []
         given = time.monotonic()
-        while True:
-            changes = self._changes.next
-            events = await self._take_snapshots(job_ids, owner, seen)
-            if events and (
-                len(seen) != len(events)
-                or any(_has_changed(*pair) for pair in zip(seen, events, strict=True))
-            ):
-                seen, given = events, time.monotonic()
-                yield events
-            elif seen and time.monotonic() - given >= again:
-                given = time.monotonic()
-                yield seen
-            if events and not any(event.job.live for event in events):
-                return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_RECHECK):
-                    await changes.wait()
+        with self._metrics.viewing():
+            while True:
+                changes = self._changes.next
+                events = await self._take_snapshots(job_ids, owner, seen)
+                if events and (
+                    len(seen) != len(events)
+                    or any(_has_changed(*pair) for pair in zip(seen, events, strict=True))
+                ):
+                    seen, given = events, time.monotonic()
+                    yield events
+                elif seen and time.monotonic() - given >= again:
+                    given = time.monotonic()
+                    yield seen
+                if events and not any(event.job.live for event in events):
+                    return
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_RECHECK):
+                        await changes.wait()
 
     async def snapshot(self, job_id: str, *, owner: str) -> JobEvent:
         """Return a job as it is at this moment, with a message. Raises JobNotFound."""

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from wan.ui.api.mcp import install_mcp
 from wan.ui.gradio_patches import serve_within_limits, words
 from wan.ui.inputs import Page
 from wan.ui.theme import WanTheme
-from wan.web import review_html, review_page, spending_page, video_page
+from wan.web import metrics, readiness, review_html, review_page, spending_page, video_page
 from wan.web.events import SLOTS
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
@@ -150,6 +151,8 @@ class Server:
             *review_page.routes(self._studio, self._opened),
             *video_page.routes(self._studio, self._opened),
             *spending_page.routes(self._studio, self._opened),
+            *readiness.routes(self._studio, self._opened, self._over.is_set),
+            *metrics.routes(self._studio, self._opened),
         ]
 
     @contextlib.asynccontextmanager
@@ -191,6 +194,7 @@ class Server:
             sign_in=sign_in,
             mcp=settings.mcp,
             space=bool(settings.space_id),
+            may_read_metrics=partial(metrics.may_read, settings),
         )
 
     def _forget(self, session: str) -> None:

@@ -42,6 +42,14 @@ def may_be_shared(scope: Scope, trusted: Networks) -> bool:
     )
 
 
+def is_local(scope: Scope) -> bool:
+    """Return whether a program on this machine asks for itself: over loopback, by a name or address
+    of it, and through no proxy, not even a trusted one.
+    """
+    peer = str((scope.get("client") or ("",))[0])
+    return _is_loopback(peer) and not may_be_shared(scope, [])
+
+
 def _is_loopback(name: str) -> bool:
     known = ip(name)
     return known.is_loopback if known else name == "localhost" or name.endswith(".localhost")

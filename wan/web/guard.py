@@ -16,7 +16,7 @@ cannot be guessed, can read it, once signed in where people sign in.
 import contextlib
 import logging
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 
 from starlette.datastructures import Headers
@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 _API = "/gradio_api"
 _READ = (
     r"/|/zh|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon"
-    r"|/(?:assets|static)/.+|/healthz|/media/.+|/reference/.+|/still/.+"
+    r"|/(?:assets|static)/.+|/healthz|/readyz|/metrics|/media/.+|/reference/.+|/still/.+"
     r"|/(?:review|video)(?:/.*)?"
     r"|/spending(?:\.csv)?"
     rf"|{_API}/(?:info|startup-events|app_id|queue/data|upload_progress|file=.+)"
@@ -55,6 +55,7 @@ _REVIEW = "/review/"
 _BEHIND_LINKS = (_REVIEW, "/video/")
 _REVIEW_ACTIONS = "verdict|reply|edit|delete|name|own"
 _WRITE = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/(?:{_REVIEW_ACTIONS})"
+_METRICS = "/metrics"
 _LOGIN = r"/login/?|/gradio_api/login_check"  # if logins are set
 _LOGOUT = "/logout"  # by POST only, which no link or image can trigger
 _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # in no path of ours
@@ -79,7 +80,8 @@ class Guard:
     networks of trusted proxies. names, root: where the app is reached, as configured. hosts:
     further hosts whose pages are its own. scripts: the inline scripts that may run. first: the one
     that a page begins with, by the page's path. sign_in: how people sign in, where they do. mcp:
-    whether agents may call. space: whether this is a Space.
+    whether agents may call. space: whether this is a Space. may_read_metrics: whether a request, as
+    it came from its socket, may.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Guard:
         sign_in: SignIn | None = None,
         mcp: bool = False,
         space: bool = False,
+        may_read_metrics: Callable[[Scope], bool] = lambda _: False,
     ) -> None:
         self._app, self._sessions, self._events = app, sessions, events
         self._trusted, self._hosts = trusted, hosts
@@ -109,7 +112,7 @@ class Guard:
         self._uploading = Capacity(_UPLOAD_LIMITS[0], address=_UPLOAD_LIMITS[1])
         self._scripts, self._first = scripts, first
         self._names, self._root, self._space = names, root, space
-        self._sign_in = sign_in
+        self._sign_in, self._may_read_metrics = sign_in, may_read_metrics
         self._open = _open_routes(public, logins=sign_in is not None, mcp=mcp)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -196,6 +199,8 @@ class Guard:
         if path == "/" and scope["method"] == "GET" and languages.is_document(headers):
             self._require_language(scope["query_string"], headers, root)
         if _ODD.search(path) or not table.fullmatch(path):
+            raise RequestRefused(404)
+        if path == _METRICS and not self._may_read_metrics(scope):
             raise RequestRefused(404)
         kept = [(name, value) for name, value in scope["headers"] if not _is_hidden(name, path)]
         address = client_address(scope, self._trusted)

@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from wan.domain.errors import StorageUnavailable
+from wan.service.metrics import Metrics
 from wan.storage.objects import require_room
 from wan.storage.uploads import UploadFolder
 from wan.web.addresses import group
@@ -261,20 +262,25 @@ class _Form:
 
 
 def routes(
-    folder: UploadFolder, is_signed_in: Callable[[Request], bool], *, idle: float = IDLE_SECONDS
+    folder: UploadFolder,
+    is_signed_in: Callable[[Request], bool],
+    *,
+    idle: float = IDLE_SECONDS,
+    metrics: Metrics | None = None,
 ) -> list[Route]:
     """Return the upload routes.
 
     is_signed_in: whether the client may send files. idle: seconds without a byte that end an
-    upload.
+    upload. metrics: where uploads are counted.
     """
-    rate, progress = UploadRate(), UploadProgress()
+    rate, progress, counted = UploadRate(), UploadProgress(), metrics or Metrics()
 
     async def upload(request: Request) -> Response:
         if not is_signed_in(request):
             return PlainTextResponse("Not authenticated", 401)
         try:
-            files = await _receive_files(request, folder, rate, progress, idle)
+            with counted.uploading():
+                files = await _receive_files(request, folder, rate, progress, idle, counted)
         except RequestRefused as refused:
             return refused.response(request.headers.get("accept-language", ""))
         return JSONResponse([folder.name(file) for file in files])
@@ -297,6 +303,7 @@ async def _receive_files(
     rate: UploadRate,
     progress: UploadProgress,
     idle: float,
+    metrics: Metrics,
 ) -> list[Path]:
     """Return a request's files. Raises RequestRefused and then leaves nothing behind."""
     address = request.client.host if request.client else ""
@@ -309,7 +316,7 @@ async def _receive_files(
     form = _Form(request.headers.get("content-type", ""), folder, require, report)
     try:
         async with asyncio.timeout(_WHOLE_SECONDS):
-            await _feed(request, form, idle)
+            await _feed(request, form, idle, metrics)
         return form.finish()
     except BaseException as error:
         await asyncio.shield(asyncio.to_thread(form.drop))
@@ -323,7 +330,7 @@ async def _receive_files(
             progress.end(tracked)
 
 
-async def _feed(request: Request, form: _Form, idle: float) -> None:
+async def _feed(request: Request, form: _Form, idle: float, metrics: Metrics) -> None:
     """Feed a form with all that comes.
 
     Raises TimeoutError where nothing comes for `idle` seconds, RequestRefused where it breaks off.
@@ -334,6 +341,7 @@ async def _feed(request: Request, form: _Form, idle: float) -> None:
         if message["type"] == "http.disconnect":
             raise RequestRefused(400)
         if piece := message.get("body", b""):
+            metrics.uploaded_bytes += len(piece)
             await asyncio.to_thread(form.feed, piece)
         if not message.get("more_body", False):
             return
