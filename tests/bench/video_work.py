@@ -29,6 +29,7 @@ LARGE, SMALL = "1920*1080", "1280*720"
 FILMS = {"large": (LARGE, 10), "again": (LARGE, 10), "small": (SMALL, 10)}  # size, seconds
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "17", "-pix_fmt", "yuv420p")
 MP4 = ("-movflags", "+faststart")
+NOTHING = ("-v", "error", "-f", "lavfi", "-i", "anullsrc", "-t", "0.1", "-f", "null", "-")
 
 
 async def measure() -> list[Figure]:
@@ -39,7 +40,7 @@ async def measure() -> list[Figure]:
         for number, (film_name, (size, seconds)) in enumerate(FILMS.items()):
             await asyncio.to_thread(_make, folder / f"{film_name}.mp4", size, seconds, number)
         start = ffmpeg.middle(
-            [await ffmpeg.cost_of([ffmpeg.find(), "-v", "error", "-version"]) for _ in range(TIMES)]
+            [await ffmpeg.cost_of([ffmpeg.find(), *NOTHING]) for _ in range(TIMES)]
         )
         figures = [await _compare(work, folder) for work in WORK]
     start_figure = Figure(ROW, "ffmpeg's start", start.seconds, "s", "", True)
