@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import accumulate, chain, pairwise
 from math import floor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import av
 import numpy as np
@@ -27,6 +27,8 @@ from wan.domain import catalog
 from wan.media import encode, probe
 
 Progress = Callable[[float], None]
+Pictures: TypeAlias = "Iterator[tuple[Fraction, list[Packet[VideoStream]]]]"
+"""Encoded pictures, and until when they last, in seconds of the film."""
 Block = NDArray[np.float32]  # of sound: two rows, a column for each sample
 
 _RATE = 48_000  # samples of sound per second
@@ -193,12 +195,8 @@ def _is_steady(given: InputContainer, rate: Fraction) -> bool:
     )
 
 
-def _copy_pictures(
-    path: Path, begins: Fraction, picture: VideoStream, rate: Fraction
-) -> Iterator[tuple[Fraction, list[Packet[VideoStream]]]]:
-    """Yield the pictures of a clip as they are, shown from `begins` s of the film, and until when
-    they last.
-    """
+def _copy_pictures(path: Path, begins: Fraction, picture: VideoStream, rate: Fraction) -> Pictures:
+    """Yield the pictures of a clip as they are, shown from `begins` s of the film."""
     with av.open(str(path), options=probe.OPTIONS) as given:
         stream = given.streams.video[0]
         later = round(begins / (stream.time_base or 1)) - (stream.start_time or 0)
@@ -215,8 +213,8 @@ def _encode_pictures(
     shape: tuple[str, str],
     picture: VideoStream,
     rate: Fraction,
-) -> Iterator[tuple[Fraction, list[Packet[VideoStream]]]]:
-    """Yield the pictures of a clip, encoded, and until when they last, in s of the film."""
+) -> Pictures:
+    """Yield the pictures of a clip, encoded. span: when they are shown, in s of the film."""
     for number, frame in _read_pictures(path, *span, shape, rate):
         frame.pts, frame.time_base, frame.pict_type = number, 1 / rate, 0
         yield (number + 1) / rate, picture.encode(frame)
