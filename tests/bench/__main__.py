@@ -10,6 +10,7 @@ from tests.bench import figures
 NAMES = (
     "chaos",
     "conform",
+    "film",
     "flood",
     "lag",
     "library",
@@ -19,7 +20,9 @@ NAMES = (
     "mutants",
     "mutations",
     "neighbours",
+    "photo_upload",
     "shape",
+    "video_work",
 )
 MODULES = {name: importlib.import_module(f"tests.bench.{name}") for name in NAMES}
 MEASURING = {name: module for name, module in MODULES.items() if hasattr(module, "measure")}

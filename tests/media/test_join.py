@@ -575,6 +575,37 @@ def test_every_frame_comes_once_where_the_rate_stays(tmp_path):
     assert [found for _, found in shown(film)] == pytest.approx(shades * 3, abs=3)
 
 
+def grey(path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+
+
+def test_pictures_that_are_alike_are_copied(tmp_path):
+    """To the last bit, each at its time, with the sound of both."""
+    one, other = (
+        film_of(tmp_path / f"{n}.mp4", shades, tone=440, options={"bf": "2"})
+        for n, shades in enumerate((range(10, 110, 4), range(230, 20, -6)))
+    )
+    film = joined(tmp_path, one, other, one, size="64*64")
+    for made, given in zip(grey(film), grey(one) + grey(other) + grey(one), strict=True):
+        assert (made == given).all()
+    assert [round(at * 30, 3) for at, _ in shown(film)] == list(range(25 + 35 + 25))
+    assert encode.measure(film).seconds == pytest.approx(85 / 30, abs=0.001)
+    assert (heard(film)[3:-3] > 0.2).all()
+
+
+def test_pictures_of_other_encoders_are_not_copied(tmp_path):
+    """One track has one encoder's settings; a clip at a rate of its own has to be brought to the
+    film's.
+    """
+    plain = film_of(tmp_path / "a.mp4", [60] * 10)
+    for n, given in enumerate(({"options": {"cabac": "0"}}, {"fps": 24})):
+        other = film_of(tmp_path / f"{n}.mp4", [200] * 10, **given)
+        shades = [shade for _, shade in shown(joined(tmp_path, plain, other, size="64*64"))]
+        assert shades[:10] == pytest.approx([60] * 10, abs=3)
+        assert shades[10:] == pytest.approx([200] * (10 if n == 0 else 13), abs=3)
+
+
 def test_other_shapes_are_padded_and_never_stretched(tmp_path):
     wide, high = (
         film_of(tmp_path / "a.mp4", [200] * 10, size=(128, 64)),

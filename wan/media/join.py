@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import accumulate, chain, pairwise
 from math import floor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import av
 import numpy as np
@@ -18,13 +18,17 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.frame import Frame
+from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from wan.domain import catalog
 from wan.media import encode, probe
 
 Progress = Callable[[float], None]
+Pictures: TypeAlias = "Iterator[tuple[Fraction, list[Packet[VideoStream]]]]"
+"""Encoded pictures, and until when they last, in seconds of the film."""
 Block = NDArray[np.float32]  # of sound: two rows, a column for each sample
 
 _RATE = 48_000  # samples of sound per second
@@ -57,7 +61,8 @@ def join(
     tags: Mapping[str, str] | None = None,
 ) -> None:
     """Join videos into one MP4 of a size (`W*H` px) and frame rate; other shapes are padded, or
-    cropped with `fit` "crop".
+    cropped with `fit` "crop". Pictures that are all of that size and rate already, and of one
+    encoder's settings, are copied as they are.
 
     The film has sound where any video has, with silence for what is missing. progress: called with
     the fraction done, 0 to 1, and may raise to stop. Stopped or failed, nothing is left at
@@ -123,25 +128,34 @@ def _write_clips(
     adds up.
     """
     seams = list(accumulate((_seconds(path) for path in paths), initial=Fraction(0)))
+    rate = Fraction(fps).limit_denominator(1001)
+    is_copied = _can_copy(paths, size, rate)
     with av.open(str(paths[0]), options=probe.OPTIONS) as first:
-        picture = encode.add_video_track(
-            made, first.streams.video[0], *catalog.parse_size(size), fps
+        like = first.streams.video[0]
+        picture = (
+            made.add_stream_from_template(like)
+            if is_copied
+            else encode.add_video_track(made, like, *catalog.parse_size(size), fps)
         )
-    rate = Fraction(picture.codec_context.framerate)
     sound = _SoundTrack(made) if any(_has_sound(path) for path in paths) else None
     for path, (begins, ends) in zip(paths, pairwise(seams), strict=True):
         heard = (
             _read_sound(path, floor(ends * _RATE) - floor(begins * _RATE)) if sound else iter(())
         )
-        for number, frame in _read_pictures(path, begins, ends, (size, fit), rate):
-            frame.pts, frame.time_base, frame.pict_type = number, 1 / rate, 0
-            made.mux(picture.encode(frame))
+        packets = (
+            _copy_pictures(path, begins, picture, rate)
+            if is_copied
+            else _encode_pictures(path, (begins, ends), (size, fit), picture, rate)
+        )
+        for until, several in packets:
+            made.mux(several)
             if sound is not None:
-                sound.write(heard, until=floor((number + 1) / rate * _RATE))
-            progress(min(float((number + 1) / rate / seams[-1]), 1.0))
+                sound.write(heard, until=floor(until * _RATE))
+            progress(min(float(until / seams[-1]), 1.0))
         if sound is not None:
             sound.write(heard)
-    made.mux(picture.encode(None))
+    if not is_copied:
+        made.mux(picture.encode(None))
     if sound is not None:
         sound.end()
 
@@ -156,6 +170,54 @@ def _seconds(path: Path) -> Fraction:
 def _has_sound(path: Path) -> bool:
     with av.open(str(path), options=probe.OPTIONS) as given:
         return bool(given.streams.audio)
+
+
+def _can_copy(paths: Sequence[Path], size: str, rate: Fraction) -> bool:
+    """Return whether clips can follow each other in one track without being encoded again."""
+    tracks = set()
+    for path in paths:
+        with av.open(str(path), options=probe.OPTIONS) as given:
+            stream, codec = given.streams.video[0], given.streams.video[0].codec_context
+            if codec.name != "h264" or not _is_steady(given, rate):
+                return False
+            shape = f"{codec.width}*{codec.height}"
+            tracks.add((shape, codec.pix_fmt, codec.extradata, stream.time_base))
+    return len(tracks) == 1 and tracks.pop()[0] == size
+
+
+def _is_steady(given: InputContainer, rate: Fraction) -> bool:
+    """Return whether the pictures of a video come at a rate exactly, from first to last."""
+    stream = given.streams.video[0]
+    step = 1 / (rate * (stream.time_base or 1))
+    shown = sorted(packet.pts for packet in given.demux(stream) if packet.pts is not None)
+    return stream.duration == len(shown) * step and all(
+        pts == shown[0] + number * step for number, pts in enumerate(shown)
+    )
+
+
+def _copy_pictures(path: Path, begins: Fraction, picture: VideoStream, rate: Fraction) -> Pictures:
+    """Yield the pictures of a clip as they are, shown from `begins` s of the film."""
+    with av.open(str(path), options=probe.OPTIONS) as given:
+        stream = given.streams.video[0]
+        later = round(begins / (stream.time_base or 1)) - (stream.start_time or 0)
+        packets = (packet for packet in given.demux(stream) if packet.dts is not None)
+        for number, packet in enumerate(packets):
+            packet.pts, packet.dts = (packet.pts or 0) + later, (packet.dts or 0) + later
+            packet.stream = picture
+            yield begins + (number + 1) / rate, [packet]
+
+
+def _encode_pictures(
+    path: Path,
+    span: tuple[Fraction, Fraction],
+    shape: tuple[str, str],
+    picture: VideoStream,
+    rate: Fraction,
+) -> Pictures:
+    """Yield the pictures of a clip, encoded. span: when they are shown, in s of the film."""
+    for number, frame in _read_pictures(path, *span, shape, rate):
+        frame.pts, frame.time_base, frame.pict_type = number, 1 / rate, 0
+        yield (number + 1) / rate, picture.encode(frame)
 
 
 def _read_pictures(

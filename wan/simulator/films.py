@@ -1,7 +1,8 @@
 """An Order becomes an MP4: H.264 at 30 frames per second and AAC in stereo, as the service delivers
 (Model Studio user guides, 2026-02-27; sound.py).
 
-What it costs on two cores: about three seconds for five seconds of 1280x720.
+What it costs on two cores: about two seconds for five seconds of 1280x720, of which most is the
+encoder's (`python -m tests.bench film`).
 """
 
 import hashlib
@@ -10,22 +11,23 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
-from PIL import Image, ImageChops
+from PIL import Image
 
 from .errors import Refusal
-from .lettering import Patch, caption, simulated_mark, watermark
+from .lettering import caption, simulated_mark, watermark
 from .orders import SIZES, Order, frame_size
+from .planes import Patch, Planes, Size
 from .shots import Storyboard, montage, single_image
 from .sound import RATE, load_sound, pad
-from .sources import Media, Size, inspect
+from .sources import Media, inspect
 
 FPS = 30
 QUALITY = 21  # x264's constant rate factor
@@ -135,7 +137,7 @@ def _copy_plain(
         _write(
             kept,
             size,
-            repeat(Image.new("RGB", size, PLAIN_COLOUR), order.seconds * FPS),
+            repeat(Planes.of(Image.new("RGB", size, PLAIN_COLOUR)), order.seconds * FPS),
             sound,
             "ultrafast",
             leaving,
@@ -146,7 +148,7 @@ def _copy_plain(
 def _write(
     target: Path,
     size: Size,
-    frames: Iterable[Image.Image],
+    frames: Iterable[Planes],
     sound: NDArray[np.float32] | None,
     preset: str,
     leaving: threading.Event,
@@ -173,12 +175,12 @@ def _billed_seconds(references: list[Media]) -> float:
 
 @dataclass(frozen=True)
 class Picture:
-    """The finished frames of a film: the storyboard, its light, and the words on it."""
+    """The finished frames of a film: the storyboard, its dark corners, and the words on it."""
 
     size: Size
     frames: int
     board: Storyboard
-    light: Image.Image
+    vignette: Patch
     caption: Patch | None
     marks: tuple[Patch, ...]
     still: bool
@@ -203,10 +205,11 @@ class Picture:
             still,
         )
 
-    def __iter__(self) -> Iterator[Image.Image]:
+    def __iter__(self) -> Iterator[Planes]:
         moments = [0.0] if self.still else [number / FPS for number in range(self.frames)]
         for moment in moments:
-            frame = ImageChops.multiply(self.board.frame(moment), self.light)
+            frame = self.board.frame(moment)
+            self.vignette.lay_on(frame)
             if self.caption and (strength := self._caption_strength(moment)):
                 self.caption.lay_on(frame, strength)
             for patch in self.marks:
@@ -221,22 +224,22 @@ class Picture:
         return min(max(left / CAPTION_FADE_SECONDS, 0.0), 1.0)
 
 
-def _vignette(size: Size) -> Image.Image:
+def _vignette(size: Size) -> Patch:
     across, down = np.meshgrid(np.linspace(-1, 1, size[0]), np.linspace(-1, 1, size[1]))
     distance = np.sqrt(across**2 * 0.9 + down**2 * 0.9)
     dither = np.random.default_rng(0).uniform(
         -0.5, 0.5, distance.shape
     )  # keeps the shade from banding
-    light = (
-        (255 - 70 * np.clip(distance - 0.55, 0, 1) ** 1.7 + dither).clip(0, 255).astype(np.uint8)
-    )
-    return Image.fromarray(light).convert("RGB")
+    darkness = (70 * np.clip(distance - 0.55, 0, 1) ** 1.7 + dither).clip(0, 255)
+    ink = Image.new("RGBA", size, "black")
+    ink.putalpha(Image.fromarray(darkness.round().astype(np.uint8)))
+    return Patch(ink, 0, 0)
 
 
 def _encode(
     target: Path,
     size: Size,
-    frames: Iterable[Image.Image],
+    frames: Iterable[Planes],
     sound: NDArray[np.float32] | None,
     preset: str,
     leaving: threading.Event,
@@ -247,11 +250,11 @@ def _encode(
             container.add_stream("aac", rate=RATE, layout="stereo") if sound is not None else None
         )
         drawn = None
-        for number, frame in enumerate(frames):
+        for number, frame in enumerate(_draw_ahead(iter(frames))):
             if leaving.is_set():
                 raise Interrupted
             if frame is not drawn:
-                drawn, pixels = frame, _video_frame(frame)
+                drawn, pixels = frame, frame.to_frame()
             pixels.pts = number
             container.mux(video.encode(pixels))
             if sound is not None and audio is not None:
@@ -277,9 +280,13 @@ def _video_stream(
     return stream
 
 
-def _video_frame(picture: Image.Image) -> av.VideoFrame:
-    pixels = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")
-    return pixels.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
+def _draw_ahead(frames: Iterator[Planes]) -> Iterator[Planes]:
+    """The same frames; while one is encoded, the next is drawn."""
+    with ThreadPoolExecutor(1, thread_name_prefix="draw") as drawing:
+        upcoming = drawing.submit(next, frames, None)
+        while frame := upcoming.result():
+            upcoming = drawing.submit(next, frames, None)
+            yield frame
 
 
 def _audio_frame(sound: NDArray[np.float32], number: int) -> av.AudioFrame:

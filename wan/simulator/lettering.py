@@ -9,12 +9,13 @@ rather than drawn as boxes.
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from .planes import Patch
 
 FONT_FOLDERS = (
     "/usr/share/fonts",
@@ -38,23 +39,6 @@ _NO_GLYPH = "\U0010fffe"  # a character that no font has
 _TOKENS = re.compile(
     r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u30ff]|\S+\s*|\s+"
 )  # Chinese and Japanese break anywhere
-
-
-@dataclass(frozen=True)
-class Patch:
-    """A piece of lettering and where its top left corner goes, in pixels."""
-
-    ink: Image.Image
-    """RGBA."""
-    left: int
-    top: int
-
-    def lay_on(self, frame: Image.Image, strength: float = 1.0) -> None:
-        """Draw it on an RGB frame, in place. strength: 0 to 1, how much of it is seen."""
-        ink = self.ink
-        if strength < 1:
-            ink = ink.getchannel("A").point(lambda alpha: round(alpha * strength))
-        frame.paste(self.ink, (self.left, self.top), ink)
 
 
 def font_for(text: str, pixels: float) -> ImageFont.FreeTypeFont | None:

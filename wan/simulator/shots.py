@@ -9,8 +9,9 @@ from typing import Protocol
 
 from PIL import Image
 
-from .lettering import Patch, name_tag
-from .sources import CLOSEST, Media, Size, Source, View, open_source
+from .lettering import name_tag
+from .planes import Patch, Planes, Size
+from .sources import CLOSEST, Media, Source, View, open_source
 
 FADE_SECONDS = 0.5  # between shots, at most
 TOGETHER_WEIGHT = (
@@ -40,7 +41,7 @@ class Camera:
 class Scene(Protocol):
     """Something that fills a frame."""
 
-    def frame(self, seconds: float, progress: float) -> Image.Image:
+    def frame(self, seconds: float, progress: float) -> Planes:
         """The picture so many seconds into the scene; `progress` is the same from 0 to 1."""
 
 
@@ -53,7 +54,7 @@ class Shot:
     size: Size
     tag: Patch | None = None
 
-    def frame(self, seconds: float, progress: float) -> Image.Image:
+    def frame(self, seconds: float, progress: float) -> Planes:
         """See Scene."""
         picture = self.source.frame(seconds, self.camera.at(progress), self.size)
         if self.tag:
@@ -68,11 +69,11 @@ class Panels:
     size: Size
     shots: list[tuple[Shot, tuple[int, int]]]
 
-    def frame(self, seconds: float, progress: float) -> Image.Image:
+    def frame(self, seconds: float, progress: float) -> Planes:
         """See Scene."""
-        picture = Image.new("RGB", self.size, BACKGROUND)
+        picture = Planes.of(Image.new("RGB", self.size, BACKGROUND))
         for shot, place in self.shots:
-            picture.paste(shot.frame(seconds, progress), place)
+            picture.paste(shot.frame(seconds, progress), *place)
         return picture
 
 
@@ -89,7 +90,7 @@ class Storyboard:
     scenes: list[tuple[Open, float]]
     _open: dict[int, Scene] = field(default_factory=dict)
 
-    def frame(self, moment: float) -> Image.Image:
+    def frame(self, moment: float) -> Planes:
         """The picture at a moment of the film; moments are asked for in order."""
         starts = self._starts()
         number = max(index for index, start in enumerate(starts) if start <= moment)
@@ -99,11 +100,10 @@ class Storyboard:
         if number == 0 or into >= 1:
             self._open.pop(number - 1, None)
             return picture
-        return Image.blend(
-            self._scene_frame(number - 1, moment, starts), picture, into * into * (3 - 2 * into)
-        )
+        last = self._scene_frame(number - 1, moment, starts)
+        return last.blend(picture, into * into * (3 - 2 * into))
 
-    def _scene_frame(self, number: int, moment: float, starts: Sequence[float]) -> Image.Image:
+    def _scene_frame(self, number: int, moment: float, starts: Sequence[float]) -> Planes:
         if number not in self._open:
             self._open[number] = self.scenes[number][0]()
         end = starts[number + 1] + self._fade() if number + 1 < len(starts) else self.seconds
@@ -183,7 +183,7 @@ def _places(count: int, size: Size) -> list[tuple[int, int, int, int]]:
     upright = size[1] > size[0]
     rows = [count] if count <= 3 else [count // 2, count - count // 2]
     along, over = (size[1], size[0]) if upright else size
-    gutter = max(2, round(min(size) * GUTTER_SHARE))
+    gutter = _even(max(2, min(size) * GUTTER_SHARE))
     places = []
     for row, panels in enumerate(rows):
         y, thick = _slice(over, len(rows), row, gutter)
@@ -194,8 +194,12 @@ def _places(count: int, size: Size) -> list[tuple[int, int, int, int]]:
 
 
 def _slice(length: int, parts: int, number: int, gutter: int) -> tuple[int, int]:
-    begin, end = (round((length + gutter) * edge / parts) for edge in (number, number + 1))
+    begin, end = (_even((length + gutter) * edge / parts) for edge in (number, number + 1))
     return begin, end - gutter - begin
+
+
+def _even(pixels: float) -> int:
+    return round(pixels / 2) * 2
 
 
 def _camera(chance: random.Random) -> Camera:

@@ -113,10 +113,11 @@ def _chord(
     return sides
 
 
-def _voice(time: NDArray[np.float64], pitch: float, phase: float) -> NDArray[np.float64]:
-    angle = 2 * np.pi * (pitch * time + phase)
-    voice: NDArray[np.float64] = sum(
-        (strength * np.sin(angle * (number + 1)) for number, strength in enumerate(PARTIALS)),
-        np.zeros(len(time)),
-    )
+def _voice(time: NDArray[np.float64], pitch: float, phase: float) -> NDArray[np.float32]:
+    turns = pitch * time + phase
+    # Within one turn single precision is enough, and its sine takes a fifth of the time.
+    angle = (2 * np.pi * (turns - np.floor(turns))).astype(np.float32)
+    voice = np.zeros(len(time), np.float32)
+    for number, strength in enumerate(PARTIALS):
+        voice += np.float32(strength) * np.sin(angle * np.float32(number + 1))
     return voice

@@ -7,7 +7,6 @@ of 240-8000 px and 20 MB, clips of 1-30 s and 100 MB (the upload's own limit).
 
 import colorsys
 import hashlib
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
 from .errors import Refusal
 from .lettering import font_for
+from .planes import Planes, Size, round_up
 
 IMAGE_SIDES = range(240, 8001)  # px
 IMAGE_MEGABYTES = 20
@@ -28,9 +28,6 @@ CLIP_SECONDS = (1.0, 30.5)  # the half second is for a last frame and sound that
 CLIP_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2"
 CLIP_SUFFIXES = (".mp4", ".mov")
 CLOSEST = 1.14  # the closest that a camera goes: the enlargement against the whole picture
-
-Size = tuple[int, int]
-"""Width and height in pixels."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,8 @@ class View:
 class Source(Protocol):
     """Something to film."""
 
-    def frame(self, seconds: float, view: View, size: Size) -> Image.Image:
-        """The picture at a moment, through a view, in RGB of exactly that size."""
+    def frame(self, seconds: float, view: View, size: Size) -> Planes:
+        """The picture at a moment, through a view, of exactly that size."""
 
 
 @dataclass(frozen=True)
@@ -155,14 +152,14 @@ class Still:
     """
 
     def __init__(self, image: Image.Image, size: Size) -> None:
-        enlarged = (math.ceil(size[0] * CLOSEST), math.ceil(size[1] * CLOSEST))
-        self._image = ImageOps.fit(image, enlarged, Image.Resampling.LANCZOS, centering=(0.5, 0.4))
-
-    def frame(self, seconds: float, view: View, size: Size) -> Image.Image:
-        """The picture through a view; it is the same at all times."""
-        return self._image.resize(
-            size, Image.Resampling.BILINEAR, view.box(0, 0, *self._image.size)
+        enlarged = (round_up(size[0] * CLOSEST), round_up(size[1] * CLOSEST))
+        self._picture = Planes.of(
+            ImageOps.fit(image, enlarged, Image.Resampling.LANCZOS, centering=(0.5, 0.4))
         )
+
+    def frame(self, seconds: float, view: View, size: Size) -> Planes:
+        """The picture through a view; it is the same at all times."""
+        return self._picture.resize(size, view.box(0, 0, *self._picture.size))
 
 
 class Clip:
@@ -177,27 +174,25 @@ class Clip:
         self._upcoming = next(self._frames)
         self._shown = self._upcoming[1]
 
-    def frame(self, seconds: float, view: View, size: Size) -> Image.Image:
+    def frame(self, seconds: float, view: View, size: Size) -> Planes:
         """The frame that is on at that moment, cropped to fill the size, through a view."""
         while self._upcoming[0] <= seconds:
             self._shown = self._upcoming[1]
             self._upcoming = next(self._frames)
         picture = self._picture(self._shown)
-        width, height = (side * picture.width / self._media.width / self._cover for side in size)
-        box = view.box((picture.width - width) / 2, (picture.height - height) * 0.4, width, height)
-        return picture.resize(size, Image.Resampling.BILINEAR, box)
+        across, down = picture.size
+        width, height = (side * across / self._media.width / self._cover for side in size)
+        box = view.box((across - width) / 2, (down - height) * 0.4, width, height)
+        return picture.resize(size, box)
 
-    def _picture(self, frame: av.VideoFrame) -> Image.Image:
+    def _picture(self, frame: av.VideoFrame) -> Planes:
         scale = min(
             1.0, self._cover * CLOSEST
         )  # FFmpeg shrinks faster than Pillow; it need not enlarge
-        pixels = frame.to_ndarray(
-            format="rgb24",
-            width=math.ceil(frame.width * scale),
-            height=math.ceil(frame.height * scale),
+        picture = Planes.of_frame(
+            frame, (round_up(frame.width * scale), round_up(frame.height * scale))
         )
-        picture = Image.fromarray(pixels)
-        return picture.rotate(frame.rotation, expand=True) if frame.rotation else picture
+        return picture.rotate(frame.rotation) if frame.rotation else picture
 
     def _decode(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Frames with the second at which each comes on, without end."""
