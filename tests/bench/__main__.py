@@ -10,6 +10,7 @@ from tests.bench import figures
 NAMES = (
     "chaos",
     "conform",
+    "first_page",
     "flood",
     "lag",
     "library",

@@ -24,7 +24,7 @@ from wan.service.runner import STOP_LIMIT
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
 from wan.ui.api.mcp import install_mcp
-from wan.ui.gradio_patches import serve_within_limits, words
+from wan.ui.gradio_patches import making_no_server, serve_within_limits, words
 from wan.ui.inputs import Page
 from wan.ui.theme import WanTheme
 from wan.web import review_html, review_page, spending_page, video_page
@@ -71,7 +71,8 @@ class Server:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._over.set())
-        self._demo.queue(default_concurrency_limit=None, max_size=500, api_open=False)
+        with making_no_server():
+            self._demo.queue(default_concurrency_limit=None, max_size=500, api_open=False)
         self._demo._queue.pending_messages_per_session.max_size = (
             KNOWN  # else a stream goes silent when 2,000 younger sessions have come
         )
