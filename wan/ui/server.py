@@ -32,6 +32,7 @@ from wan.web.events import SLOTS
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
 from wan.web.host_names import host_names_of
+from wan.web.kept_answers import KeptAnswers
 from wan.web.languages import PATHS, first_script
 from wan.web.listening import listen
 from wan.web.paths import ASSETS, read_assets
@@ -159,7 +160,8 @@ class Server:
         # crosses origins.
         sign_in = SignIn(app) if self._studio.settings.users else None
         guarded = app.middleware_stack or app.build_middleware_stack()
-        app.middleware_stack = self._guard(guarded, sign_in)
+        pages = () if sign_in else PATHS.values()
+        app.middleware_stack = self._guard(KeptAnswers(guarded, pages), sign_in)
         # Gradio gives the server five seconds to start, and a cold simulator may need more: so the
         # studio opens beside it.
         leave = asyncio.Event()
