@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import gradio as gr
+
 from wan.domain.catalog import Model
 from wan.domain.messages import Language
 from wan.service.quotes import Quote
@@ -26,9 +28,10 @@ class FirstPrice:
         self.line = self._draw(estimate)
         """The HTML of the line above *Generate*."""
 
-    async def update(self) -> str:
-        """Return the line with how long the last runs took."""
-        return self._draw(await self._studio.submission.quote(**self._asked))
+    async def update(self) -> Any:
+        """Return the line with how long the last runs took, where that is another one."""
+        line = self._draw(await self._studio.submission.quote(**self._asked))
+        return line if line != self.line else gr.skip()
 
     def _draw(self, quote: Quote) -> str:
         return price_line(self._language, quote.price, quote.usual, simulated=quote.simulated)
