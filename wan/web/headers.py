@@ -220,7 +220,8 @@ class ResponseHeaders:
             headers["Content-Encoding"] = "gzip"
             headers.add_vary_header("Accept-Encoding")
         headers["Content-Length"] = str(len(body))
-        if self.head and start["status"] == HTTPStatus.OK:  # a page of Gradio's
+        # A page of Gradio's; where people sign in, what stands in its place has a rule of its own.
+        if self.head and start["status"] == HTTPStatus.OK and "cache-control" not in headers:
             headers["ETag"], headers["Cache-Control"] = page.tag, "private, no-cache"
             if page.tag in self._known:
                 start["status"], body = HTTPStatus.NOT_MODIFIED, b""
