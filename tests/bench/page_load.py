@@ -2,9 +2,9 @@
 comes over the wire, what it costs the server, and when the first button can be used.
 
 For the first time: in a new browser context, with nothing kept. Again: in a new tab of it. Each
-load is over when the button is there and the network has been quiet for half a second. The server's
-seconds are of the app's own process, over all loads together, since the kernel counts in
-hundredths; what it uses anyway in that time is taken off.
+load is over when the page shows all it has to show and the network has been quiet for half a
+second. The server's time is of the app's own process, without what it uses in as long a time when
+nobody is there.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from playwright.sync_api import Browser, BrowserContext
 
 from tests.bench.figures import Figure
 from tests.bench.programs import OURS, PLAIN, Program, running
-from tests.browser.serving import DESKTOP, chromium
+from tests.browser.serving import ARRIVED, DESKTOP, chromium
 
 _VISITS = 8  # of each, one after the other
-_IDLE_SECONDS = 5.0
 _BUTTONS = {OURS: "#wan-image-generate", PLAIN: "button.primary"}
+_COMPLETE = {OURS: ARRIVED, PLAIN: "button.primary"}
 _WATCH = """(() => {
     const look = () => {
         const button = document.querySelector("SELECTOR");
@@ -87,45 +87,41 @@ def _measure() -> tuple[Loads, Loads]:
         browser = opened.enter_context(chromium())
         for script, app in apps.items():
             app.answers("/media/none/video.mp4")  # when the studio is open
-            _visit(browser, app, _BUTTONS[script])
-        idle = {script: _idle(app) for script, app in apps.items()}
+            _visit(browser, app, script)
         visits: dict[Path, list[Loads]] = {script: [] for script in apps}
         for _ in range(_VISITS):
             for script, app in apps.items():
-                visits[script].append(_visit(browser, app, _BUTTONS[script], idle[script]))
+                visits[script].append(_visit(browser, app, script))
     return _usual(visits[OURS]), _usual(visits[PLAIN])
 
 
-def _idle(app: Program) -> float:
-    """The share of a core that an app uses while nobody is there."""
-    begun, used = time.monotonic(), app.cpu()
-    time.sleep(_IDLE_SECONDS)
-    return (app.cpu() - used) / (time.monotonic() - begun)
-
-
-def _visit(browser: Browser, app: Program, button: str, idle: float = 0) -> Loads:
+def _visit(browser: Browser, app: Program, script: Path) -> Loads:
     """Somebody's first load, and the next."""
     context = browser.new_context(viewport=DESKTOP, locale="en-US")
     try:
-        return _load(context, app, button, idle), _load(context, app, button, idle)
+        return _load(context, app, script), _load(context, app, script)
     finally:
         context.close()
 
 
-def _load(context: BrowserContext, app: Program, button: str, idle: float) -> Load:
+def _load(context: BrowserContext, app: Program, script: Path) -> Load:
     page = context.new_page()
     received: list[int] = []
     session = context.new_cdp_session(page)
     session.send("Network.enable")
     session.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
-    page.add_init_script(_WATCH.replace("SELECTOR", button))
+    page.add_init_script(_WATCH.replace("SELECTOR", _BUTTONS[script]))
     begun, used = time.monotonic(), app.cpu()
     page.goto(app.url)
     page.wait_for_function("window.usable")
+    page.locator(_COMPLETE[script]).wait_for()
     page.wait_for_load_state("networkidle")
-    cpu = app.cpu() - used - idle * (time.monotonic() - begun)
+    cpu, seconds = app.cpu() - used, time.monotonic() - begun
     usable = page.evaluate("window.usable")
     page.close()
+    used = app.cpu()
+    time.sleep(seconds)
+    cpu -= app.cpu() - used
     # What comes from the browser's own store has no bytes.
     return Load(sum(received), sum(map(bool, received)), cpu, usable)
 
@@ -135,7 +131,7 @@ def _usual(visits: Sequence[Loads]) -> Loads:
         Load(
             bytes=statistics.median(load.bytes for load in loads),
             requests=statistics.median(load.requests for load in loads),
-            cpu=statistics.mean(load.cpu for load in loads),
+            cpu=statistics.median(load.cpu for load in loads),
             usable=statistics.median(load.usable for load in loads),
         )
         for loads in zip(*visits, strict=True)

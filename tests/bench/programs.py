@@ -19,7 +19,6 @@ PEERS = Path(__file__).parent / "peers"
 OURS, EMPTY, PLAIN = ROOT / "app.py", PEERS / "empty.py", PEERS / "plain.py"
 _LEFT_OUT = ("DASHSCOPE_", "WAN_", "SPACE_", "GRADIO_", "PYTHON")
 _POLL_SECONDS = 0.005
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,9 @@ class Program:
 
     def cpu(self) -> float:
         """Seconds of a core that the process has used so far, without others that it started."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        # Linux's clock of another process, as clock_getcpuclockid(3) gives it: what /proc/PID/stat
+        # has in hundredths of a second, in nanoseconds.
+        return time.clock_gettime((~self.pid << 3) | 2)
 
     def answers(self, path: str) -> int:
         """The status of a path."""
