@@ -11,6 +11,7 @@ NAMES = (
     "chaos",
     "conform",
     "film",
+    "first_page",
     "flood",
     "lag",
     "library",
@@ -21,6 +22,7 @@ NAMES = (
     "mutations",
     "neighbours",
     "photo_upload",
+    "page_load",
     "shape",
     "video_work",
 )

@@ -177,3 +177,22 @@ def test_the_guesses_of_an_address_are_few_through_either_door(app: App):
     assert program.status_code == 429
     assert "Try again in" in program.json()["detail"]
     assert sign_in(app, "ann", "secret-of-ann").status_code == 303, "others are let in"
+
+
+def test_each_page_is_for_whoever_has_signed_in(app: App):
+    pages = {}
+    for name, password in (("ann", "secret-of-ann"), ("bob", "correct horse")):
+        with plain_http.Client(base_url=app.url, headers=DOCUMENT) as visitor:
+            assert visitor.post("/login", data={"username": name, "password": password}).is_redirect
+            pages[name] = visitor.get("/")
+            tag = pages[name].headers["etag"]
+            assert visitor.get("/", headers={"If-None-Match": tag}).status_code == 304
+    tags = [page.headers["etag"] for page in pages.values()]
+    assert len(set(tags)) == 2
+    assert ['"username":"ann"' in page.text for page in pages.values()] == [True, False]
+    for path in ("/", "/zh"):
+        gone = plain_http.get(
+            f"{app.url}{path}", headers=DOCUMENT | {"If-None-Match": ", ".join(tags)}
+        )
+        assert gone.status_code == 200
+        assert "gradio_config" not in gone.text

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import gradio as gr
+
 from wan.domain.catalog import Model
 from wan.domain.messages import Language
 from wan.service.quotes import Quote
@@ -20,15 +22,16 @@ class FirstPrice:
             "duration": model.default_duration,
             "audio": bool(model.audio_flag),
         }
-        estimate = studio.quotes.estimate(**self._asked)
-        self.by_tier = estimate.by_tier
+        self._shown = studio.quotes.estimate(**self._asked)
+        self.by_tier = self._shown.by_tier
         """The price in each resolution tier."""
-        self.line = self._draw(estimate)
+        self.line = self._draw(self._shown)
         """The HTML of the line above *Generate*."""
 
-    async def update(self) -> str:
-        """Return the line with how long the last runs took."""
-        return self._draw(await self._studio.submission.quote(**self._asked))
+    async def update(self) -> Any:
+        """Return the line with how long the last runs took, where that is another one."""
+        quote = await self._studio.submission.quote(**self._asked)
+        return gr.skip() if quote == self._shown else self._draw(quote)
 
     def _draw(self, quote: Quote) -> str:
         return price_line(self._language, quote.price, quote.usual, simulated=quote.simulated)

@@ -186,7 +186,7 @@ def add_samples(
 ) -> list[gr.Button]:
     """Add a row with a button for each sample; `fill_on_click` says what it fills in.
 
-    pictures: of the samples, by the keys of their names.
+    pictures: small ones of the samples, by the keys of their names.
     """
     with gr.Row(elem_classes="wan-samples"):
         gr.HTML(hint(language, "samples"), **plain_html)

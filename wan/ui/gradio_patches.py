@@ -1,5 +1,5 @@
-"""What is put in the place of Gradio's own: the server that it starts, its downloads, what it keeps
-of a session, and the stubs that it writes.
+"""What is put in the place of Gradio's own: the servers that it makes and starts, its downloads,
+and what it keeps of a session.
 """
 
 import contextlib
@@ -12,8 +12,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
-from gradio import Blocks, component_meta, http_server, processing_utils
+from gradio import Blocks, http_server, processing_utils
 from gradio.i18n import I18n
+from gradio.routes import App
 from gradio.state_holder import SessionState
 from uvicorn.config import Config
 
@@ -97,6 +98,20 @@ def keep_no_values() -> None:
     SessionState._update_value_in_config = lambda *_: None  # type: ignore[method-assign]
 
 
+@contextlib.contextmanager
+def making_no_server() -> Iterator[None]:
+    """Keep Gradio inside the block from making a server of eighty routes after each step of the
+    page, and describing the whole page for it: only the one counts that `launch` makes (gradio
+    6.31.0), and five of them took a fifth of the start.
+    """
+    plain = App.create_app
+    App.create_app = staticmethod(lambda *_, **__: None)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        App.create_app = staticmethod(plain)  # type: ignore[method-assign]
+
+
 def words() -> I18n:
     """Return our words for what Gradio has none for (gradio 6.31.0 shows `common.upload` as it
     stands), or puts another way than the rest of the page.
@@ -112,10 +127,3 @@ def words() -> I18n:
             for language, tag in TAGS.items()
         }
     )
-
-
-def write_no_stubs() -> None:
-    """Keep Gradio from writing a `.pyi` beside every component that is imported: a type checker
-    would believe it, and it goes stale.
-    """
-    component_meta.create_or_modify_pyi = lambda *_: None

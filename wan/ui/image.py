@@ -140,7 +140,7 @@ def _add_form(
     language: Language, uploads: UploadFolder, prices: framing.Prices
 ) -> tuple[list[gr.Button], dict[str, Component], "_Notes"]:
     """Add samples, fields and the notes below the files."""
-    pictures = {key: picture for key, _, picture, _ in _SAMPLES}
+    pictures = {key: picture.with_suffix(".webp") for key, _, picture, _ in _SAMPLES}
     samples = form_fields.add_samples(language, uploads, pictures)
     with gr.Column(elem_classes="wan-picture"):
         fields: dict[str, Component] = {"image": _add_image(language)}

@@ -11,6 +11,7 @@ handler. On its way out it gets the name that it has outside.
 import asyncio
 import math
 from collections.abc import Sequence
+from copy import copy
 from inspect import Parameter
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from gradio.block_function import BlockFunction
 from gradio.blocks import Block
 from gradio.components.api_component import Api
 from gradio.data_classes import APIInfo, BlocksConfigDict
+from gradio.state_holder import SessionState
 
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import t
@@ -76,6 +78,7 @@ class Page(gr.Blocks):
         """
         config = super().get_config_file()
         config["pages"] = config["pages"][:1]
+        config["connect_heartbeat"] = False  # the guard lets none through
         public = [one for one in config["dependencies"] if one["api_visibility"] == "public"]
         parts = {part for one in public for part in one["inputs"] + one["outputs"]}
         pages: list[Any] = list(config["page"].values())
@@ -139,10 +142,27 @@ class Page(gr.Blocks):
             named["event_data"] = gr.EventData(event.target, _short_texts(event._data))
         return await super().process_api(*given, **named)
 
-    async def postprocess_data(self, *given: Any, **named: Any) -> list[Any]:
-        """Do as Gradio does; a file goes out under the name that it has outside."""
+    async def postprocess_data(
+        self, block_fn: Any, predictions: Any, state: SessionState | None
+    ) -> list[Any]:
+        """Do as Gradio does; a file goes out under the name that it has outside.
+
+        What is skipped stays away from Gradio, which makes a component of it and describes that
+        twice (gradio 6.31.0): 2 ms of the event loop for each, and most events skip something.
+        """
+        values = predictions if len(block_fn.outputs) > 1 else [predictions]
+        if not isinstance(values, list | tuple) or len(values) != len(block_fn.outputs):
+            return await super().postprocess_data(block_fn, predictions, state)
+        rest = copy(block_fn)
+        rest.outputs, given = [], []
+        for block, value in zip(block_fn.outputs, values, strict=True):
+            if not _is_skipped(value):
+                rest.outputs.append(block)
+                given.append(value)
+        shown = given if len(given) != 1 else given[0]
+        processed = iter(await super().postprocess_data(rest, shown, state) if given else [])
         return [
-            self._name_files(value) for value in await super().postprocess_data(*given, **named)
+            value if _is_skipped(value) else self._name_files(next(processed)) for value in values
         ]
 
     def _find_files(
@@ -190,6 +210,10 @@ class Page(gr.Blocks):
         return (
             [self._name_files(one) for one in value] if isinstance(value, list | tuple) else value
         )
+
+
+def _is_skipped(value: object) -> bool:
+    return isinstance(value, dict) and value == gr.skip()
 
 
 def _drop_repeated_schemas(config: BlocksConfigDict) -> None:

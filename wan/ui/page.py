@@ -22,7 +22,7 @@ from wan.ui.caller import Caller, Events, explain
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.header import Header, show_header
 from wan.ui.first_price import FirstPrice
-from wan.ui.gradio_patches import deny_downloads, keep_no_values
+from wan.ui.gradio_patches import deny_downloads, keep_no_values, making_no_server
 from wan.ui.inputs import Page
 from wan.ui.stage import TabStage, make_viewers
 from wan.web.capacity import Capacity
@@ -46,6 +46,7 @@ class _Shared:
     """Owners for whom a review is being packed."""
 
 
+@making_no_server()
 def build(studio: Studio, opened: asyncio.Event) -> Page:
     """The pages over a studio, one for each language. opened: set when the studio can be asked;
     whoever comes earlier waits for it.

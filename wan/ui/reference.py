@@ -50,7 +50,7 @@ _SAMPLES = (
         "sample_cafe",
         "prompt_cafe",
         (SAMPLES / "chelsea.png", SAMPLES / "coffee.png"),
-        SAMPLES / "coffee.png",
+        SAMPLES / "coffee.webp",
     ),
 )
 

@@ -25,7 +25,7 @@ from wan.service.runner import STOP_LIMIT
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
 from wan.ui.api.mcp import install_mcp
-from wan.ui.gradio_patches import serve_within_limits, words
+from wan.ui.gradio_patches import making_no_server, serve_within_limits, words
 from wan.ui.inputs import Page
 from wan.ui.theme import WanTheme
 from wan.web import metrics, readiness, review_html, review_page, spending_page, video_page
@@ -33,6 +33,7 @@ from wan.web.events import SLOTS
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
 from wan.web.host_names import host_names_of
+from wan.web.kept_answers import KeptAnswers
 from wan.web.languages import PATHS, first_script
 from wan.web.listening import listen
 from wan.web.paths import ASSETS, read_assets
@@ -72,7 +73,8 @@ class Server:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._over.set())
-        self._demo.queue(default_concurrency_limit=None, max_size=500, api_open=False)
+        with making_no_server():
+            self._demo.queue(default_concurrency_limit=None, max_size=500, api_open=False)
         self._demo._queue.pending_messages_per_session.max_size = (
             KNOWN  # else a stream goes silent when 2,000 younger sessions have come
         )
@@ -161,7 +163,8 @@ class Server:
         # crosses origins.
         sign_in = SignIn(app) if self._studio.settings.users else None
         guarded = app.middleware_stack or app.build_middleware_stack()
-        app.middleware_stack = self._guard(guarded, sign_in)
+        pages = () if sign_in else PATHS.values()
+        app.middleware_stack = self._guard(KeptAnswers(guarded, pages), sign_in)
         # Gradio gives the server five seconds to start, and a cold simulator may need more: so the
         # studio opens beside it.
         leave = asyncio.Event()

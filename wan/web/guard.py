@@ -29,7 +29,7 @@ from wan.web.addresses import Networks, client_address, group, host, is_within, 
 from wan.web.bodies import EVENT_LIMIT, Bodies, Body, limit_of, parse_body
 from wan.web.capacity import Capacity
 from wan.web.events import GROUP, RELEASE, SESSION, SHARED, SIZE, Events, stream_key
-from wan.web.headers import ResponseHeaders, Scripts
+from wan.web.headers import Pages, ResponseHeaders, Scripts
 from wan.web.host_names import HostNames
 from wan.web.rate_limit import RateLimit
 from wan.web.refusal import LanguageRedirect, Redirect, RequestRefused
@@ -110,7 +110,7 @@ class Guard:
         self._review_writes = RateLimit(*_REVIEW_WRITE_RATE)
         self._review_reads = RateLimit(*_REVIEW_READ_RATE)
         self._uploading = Capacity(_UPLOAD_LIMITS[0], address=_UPLOAD_LIMITS[1])
-        self._scripts, self._first = scripts, first
+        self._finished, self._first = Pages(scripts, space=space), first
         self._names, self._root, self._space = names, root, space
         self._sign_in, self._may_read_metrics = sign_in, may_read_metrics
         self._open = _open_routes(public, logins=sign_in is not None, mcp=mcp)
@@ -125,7 +125,11 @@ class Guard:
         proxied = is_within(str((scope.get("client") or ("",))[0]), self._trusted)
         root = self._root.of(scope, proxied=proxied)
         answer = ResponseHeaders(
-            send, self._scripts, packed=packed, https=root.scheme == "https", space=self._space
+            send,
+            self._finished,
+            packed=packed,
+            https=root.scheme == "https",
+            known=asked.get("if-none-match", ""),
         )
         try:
             scope = self._sanitize(scope, root, proxied=proxied)

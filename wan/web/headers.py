@@ -1,4 +1,6 @@
-"""Security headers of every answer: which scripts may run, who may embed the page."""
+"""Headers of every answer: which scripts may run, who may embed the page, and whether a browser has
+it already.
+"""
 
 import asyncio
 import base64
@@ -6,7 +8,10 @@ import gzip
 import hashlib
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
@@ -14,6 +19,8 @@ from starlette.types import Message, Send
 from wan.web.cookies import harden
 from wan.web.languages import VARY
 
+_KEPT_PAGES = 8  # two languages, packed or not, under two names
+_TAG_LENGTH = 32
 _INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>")
 _HOLE = re.compile(r"\{\{.*?\}\}")  # of a Jinja template
 _POLICY = {
@@ -110,20 +117,65 @@ def policy(digests: Iterable[str] = (), *, space: bool = False) -> str:
     )
 
 
+@dataclass(frozen=True)
+class _Page:
+    """A page as it is sent."""
+
+    policy: str
+    body: bytes
+    tag: str
+    """The entity tag of all that."""
+
+
+class Pages:
+    """Pages as they are sent: with the start of their head, a policy that names their scripts, and
+    packed. Gradio's are large and the same again and again: the last few are kept by their content.
+
+    scripts: the inline ones that may run. space: whether this is a Space.
+    """
+
+    def __init__(self, scripts: Scripts, *, space: bool) -> None:
+        self._scripts, self.space = scripts, space
+        self._kept: OrderedDict[tuple[bytes, str, bool], _Page] = OrderedDict()
+
+    async def finish(self, body: bytes, head: str, *, packed: bool) -> _Page:
+        """Return a page. head: what its head begins with; "" for none, and it is not kept. packed:
+        whether as gzip.
+        """
+        key = (body, head, packed)
+        if key in self._kept:
+            return self._kept[key]
+        page = await asyncio.to_thread(self._make, *key)  # a review may have megabytes
+        if head:
+            self._kept[key] = page
+            if len(self._kept) > _KEPT_PAGES:
+                self._kept.popitem(last=False)
+        return page
+
+    def _make(self, body: bytes, head: str, packed: bool) -> _Page:  # noqa: FBT001 - a key, unpacked
+        body = body.replace(b"<head>", f"<head>{head}".encode(), 1)
+        digests = self._scripts.digests(body.decode(errors="replace"))
+        named = policy(digests, space=self.space)
+        if packed:
+            body = gzip.compress(body, 5, mtime=0)
+        content = hashlib.sha256(named.encode() + body).hexdigest()
+        return _Page(named, body, f'"{content[:_TAG_LENGTH]}"')
+
+
 class ResponseHeaders:
     """A send channel that adds the headers; it delays a page until complete, to name its scripts.
 
-    scripts: the inline ones that may run. packed: whether the page may be sent as gzip; it must not
-    be compressed before. https: whether the browser speaks https. space: whether this is a Space.
-    `head`, once set, is what the page's head begins with; `cookie` is sent with a page and keeps
-    its chosen language.
+    packed: whether the page may be sent as gzip; it must not be compressed before. https: whether
+    the browser speaks https. known: the tags of those that it has (If-None-Match). `head`, once
+    set, is what the page's head begins with; `cookie` is sent with a page and keeps its chosen
+    language.
     """
 
     def __init__(
-        self, send: Send, scripts: Scripts, *, packed: bool, https: bool, space: bool
+        self, send: Send, pages: Pages, *, packed: bool, https: bool, known: str = ""
     ) -> None:
-        self._send, self._scripts = send, scripts
-        self._packed, self._https, self._space = packed, https, space
+        self._send, self._pages = send, pages
+        self._packed, self._https, self._known = packed, https, known
         self.head = ""
         self.cookie = ""
         self._page: Message | None = None
@@ -136,7 +188,7 @@ class ResponseHeaders:
             self.begun = True
             message.setdefault("headers", [])
             headers = MutableHeaders(scope=message)
-            headers.update(_ALWAYS | {"Content-Security-Policy": policy(space=self._space)})
+            headers.update(_ALWAYS | {"Content-Security-Policy": policy(space=self._pages.space)})
             is_page = headers.get("content-type", "").startswith("text/html")
             if is_page and self.cookie:
                 headers.append("set-cookie", self.cookie)
@@ -155,20 +207,25 @@ class ResponseHeaders:
     def _harden_cookies(self, headers: MutableHeaders) -> None:
         cookies = headers.getlist("set-cookie")
         del headers["set-cookie"]
+        framed = self._pages.space
         for cookie in cookies:
-            headers.append("set-cookie", harden(cookie, https=self._https, framed=self._space))
+            headers.append("set-cookie", harden(cookie, https=self._https, framed=framed))
 
     async def _send_page(self, start: Message, body: bytes) -> None:
-        body = body.replace(b"<head>", f"<head>{self.head}".encode(), 1)
-        headers = MutableHeaders(scope=start)
+        page = await self._pages.finish(body, self.head, packed=self._packed)
+        headers, body = MutableHeaders(scope=start), page.body
         headers.add_vary_header(VARY)
-        headers["Content-Security-Policy"] = policy(
-            self._scripts.digests(body.decode(errors="replace")), space=self._space
-        )
+        headers["Content-Security-Policy"] = page.policy
         if self._packed:
-            body = await asyncio.to_thread(gzip.compress, body, 5)  # a review may have megabytes
             headers["Content-Encoding"] = "gzip"
             headers.add_vary_header("Accept-Encoding")
         headers["Content-Length"] = str(len(body))
+        # A page of Gradio's; where people sign in, what stands in its place has a rule of its own.
+        if self.head and start["status"] == HTTPStatus.OK and "cache-control" not in headers:
+            headers["ETag"], headers["Cache-Control"] = page.tag, "private, no-cache"
+            if page.tag in self._known:
+                start["status"], body = HTTPStatus.NOT_MODIFIED, b""
+                for name in ("Content-Encoding", "Content-Length", "Content-Type"):
+                    del headers[name]
         await self._send(start)
         await self._send({"type": "http.response.body", "body": body})

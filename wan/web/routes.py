@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from wan.domain.errors import Crowded, StorageUnavailable
 from wan.service.studio import Studio
+from wan.storage.uploads import Upload
 from wan.web import uploads
 from wan.web.addresses import group
 from wan.web.paths import MEDIA, STILLS
@@ -82,8 +83,9 @@ def _file_route(studio: Studio) -> Route:
         if path is None:
             return _not_found()
         kind = mimetypes.guess_type(path.name)[0] or ""
-        # What is deleted must be gone from the page too.
-        headers = {"Cache-Control": "private, no-cache"}
+        # What is deleted must be gone from the page too; samples stay.
+        kept = "no-cache" if isinstance(path, Upload) else "max-age=86400"
+        headers = {"Cache-Control": f"private, {kept}"}
         if kind.startswith(("image/", "video/")) and kind != "image/svg+xml":
             return FileResponse(path, media_type=kind, headers=headers)
         # Without a name, so that the link to it can give one; else it is the end of the address.

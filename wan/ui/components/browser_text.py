@@ -5,12 +5,8 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from wan.ui.gradio_patches import write_no_stubs
-
 # It is sent to every browser. Without a fixed one the kept values die with each restart.
 _SECRET = "wan-studio"  # noqa: S105
-
-write_no_stubs()
 
 
 class BrowserText(gr.BrowserState):

@@ -10,13 +10,9 @@ from typing import Any
 import gradio as gr
 from pydantic import BaseModel, ConfigDict, Field
 
-from wan.ui.gradio_patches import write_no_stubs
-
 _NOT_HANDED_ON = frozenset({"share", "error", "warning", "info", "clear_status", "close_stream"})
 """Events that the page of Gradio 6.31.0 keeps for itself."""
 _LISTENER = (Path(__file__).parent / "component.js").read_text(encoding="utf-8")
-
-write_no_stubs()
 
 plain_html: dict[str, Any] = {"apply_default_css": False, "js_on_load": None}
 """How HTML of our own is shown: in its own colours, and a click on it is no event."""
