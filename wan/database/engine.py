@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 from wan.database import schema
 from wan.database.journal import Journal
+from wan.database.listed import keep_listed
 from wan.database.opening import configure, engine_at, explain, file_of, lock_exclusively
 from wan.database.rescue import merge_copy
 from wan.database.takes import number_older
@@ -87,6 +88,7 @@ class Database:
         with self.writing() as connection:
             self.seal = schema.create(connection)
             number_older(connection)
+            keep_listed(connection)
         if path is not None:
             protect_database(path)
 

@@ -1,17 +1,21 @@
 """The jobs of a library: filtered, page by page."""
 
+import math
+from typing import Any
+
 import sqlalchemy as sa
 
 from wan.database.engine import Part, in_thread
+from wan.database.listed import HAS_PROJECT, HAS_STAR, IS_LIVE, LISTED, NEWEST, contains
 from wan.database.owners import seen_by
 from wan.database.rows import job_of
-from wan.database.schema import IS_LIVE, JOBS, PROMPT_FOLDED
+from wan.database.schema import JOBS
 from wan.database.verdicts import select_commented, select_judged
 from wan.domain.jobs import GROUPS, Job, JobFilter, JobPage, JobPlace
 
-_NEWEST = JOBS.c.created_at.desc(), JOBS.c.id
-
-_project = sa.func.coalesce(JOBS.c.project, "", type_=sa.Text())
+_count = sa.func.count
+_COUNTS = sa.select(_count(), _count().filter(IS_LIVE)).select_from(LISTED)
+_AT = LISTED.c.created_at
 
 
 class Listing(Part):
@@ -22,41 +26,39 @@ class Listing(Part):
         self, owner: str, wanted: JobFilter, *, until: float | None, offset: int, limit: int
     ) -> JobPage:
         """Return one page of the jobs that an owner sees, as `Library.list_jobs` gives it."""
-        conditions = self._matching(owner, wanted)
-        if until is not None:
-            conditions.append(JOBS.c.created_at <= until)
-        page = JOBS.select().where(*conditions).order_by(*_NEWEST).offset(offset).limit(limit)
-        matching = (
-            sa.select(sa.func.count(), sa.func.count().filter(~IS_LIVE))
-            .select_from(JOBS)
-            .where(*conditions)
-        )
-        of_owner = (
-            sa.select(
-                sa.func.count(),
-                sa.func.count().filter(IS_LIVE),
-                sa.func.count().filter(JOBS.c.starred),
-            )
-            .select_from(JOBS)
-            .where(self._is_visible_to(owner))
-        )
+        until = math.inf if until is None else until
+        visible, matching = self._is_visible_to(owner), self._matching(owner, wanted)
+        ids = sa.select(LISTED.c.id).where(*matching, until >= _AT).order_by(*NEWEST)
+        # Each has an index that holds little else.
+        of_owner = [(visible,), (visible, IS_LIVE), (visible, HAS_STAR)]
+        counted = [sa.select(_count()).where(*one).scalar_subquery() for one in of_owner]
         projects = (
-            sa.select(JOBS.c.project)
-            .where(self._is_visible_to(owner), _project != "")
-            .group_by(JOBS.c.project)
-            .order_by(sa.func.max(JOBS.c.created_at).desc(), JOBS.c.project)
+            sa.select(LISTED.c.project)
+            .where(visible, HAS_PROJECT)
+            .group_by(LISTED.c.project)
+            .order_by(sa.func.max(_AT).desc(), LISTED.c.project)
         )
         with self._database.reading() as connection:
-            everything, live, with_star = connection.execute(of_owner).one()
-            total, ended = connection.execute(matching).one()
+            everything, live, with_star = connection.execute(sa.select(*counted)).one()
+            page = _select_jobs(ids.offset(offset).limit(limit))
+            jobs = [job_of(row) for row in connection.execute(page)]
+            if wanted == JobFilter():  # all but what is newer, which is little
+                newer, live_newer = connection.execute(_COUNTS.where(visible, until < _AT)).one()
+                total, on_their_way = everything - newer, live - live_newer
+            elif offset == 0 and len(jobs) < limit:
+                total, on_their_way = len(jobs), sum(job.live for job in jobs)
+            else:
+                total, on_their_way = connection.execute(
+                    _COUNTS.where(*matching, until >= _AT)
+                ).one()
             return JobPage(
-                [job_of(row) for row in connection.execute(page)],
+                jobs,
                 total=total,
                 of_owner=everything,
                 live=live,
                 projects=list(connection.execute(projects).scalars()),
                 starred=with_star,
-                ended=ended,
+                ended=total - on_their_way,
             )
 
     @in_thread
@@ -64,14 +66,12 @@ class Listing(Part):
         """Return where a job stands among those that an owner sees and that match a
         filter."""
         matching = self._matching(owner, wanted)
-        same, earlier = JOBS.c.created_at == job.created_at, JOBS.c.created_at < job.created_at
-        before = (JOBS.c.created_at > job.created_at) | (same & (JOBS.c.id < job.id))
-        after = earlier | (same & (JOBS.c.id > job.id))
-        nearest = sa.select(JOBS.c.id).limit(1)
-        previous = nearest.where(*matching, before).order_by(JOBS.c.created_at, JOBS.c.id.desc())
-        following = nearest.where(*matching, after).order_by(*_NEWEST)
-        count = sa.func.count
-        counts = sa.select(count(), count().filter(before), count().filter(JOBS.c.id == job.id))
+        where, here = sa.tuple_(_AT, LISTED.c.id), sa.tuple_(job.created_at, job.id)
+        before, after, itself = where > here, where < here, LISTED.c.id == job.id
+        nearest = sa.select(LISTED.c.id).limit(1)
+        previous = nearest.where(*matching, before).order_by(_AT, LISTED.c.id)
+        following = nearest.where(*matching, after).order_by(*NEWEST)
+        counts = sa.select(_count(), _count().filter(before), _count().filter(itself))
         with self._database.reading() as connection:
             total, place, there = connection.execute(counts.where(*matching)).one()
             return JobPlace(
@@ -86,33 +86,43 @@ class Listing(Part):
         """Return the jobs that an owner sees, that match a filter and have ended, newest first:
         each its id and whether it has a video.
         """
-        columns = sa.select(JOBS.c.id, JOBS.c.video_key != "")
-        ended = (
-            columns.where(*self._matching(owner, wanted), ~IS_LIVE).order_by(*_NEWEST).limit(limit)
-        )
+        ids = sa.select(LISTED.c.id).where(*self._matching(owner, wanted), ~IS_LIVE)
+        ended = _select_jobs(ids.order_by(*NEWEST).limit(limit))
+        wanted_of = ended.with_only_columns(JOBS.c.id, JOBS.c.video_key != "")
         with self._database.reading() as connection:
-            return [(job_id, bool(video)) for job_id, video in connection.execute(ended)]
+            return [(job_id, bool(video)) for job_id, video in connection.execute(wanted_of)]
 
     def _matching(self, owner: str, wanted: JobFilter) -> list[sa.ColumnElement[bool]]:
         """Return the conditions for the jobs that an owner sees and that match a filter."""
         conditions = [self._is_visible_to(owner)]
         for word in wanted.words:
-            written = (PROMPT_FOLDED, JOBS.c.name_folded)
-            said = [text.contains(word, autoescape=True) for text in written]
-            conditions.append(sa.or_(*said, JOBS.c.id.in_(select_commented(owner, word))))
+            commented = LISTED.c.id.in_(select_commented(owner, word))
+            conditions.append(contains(LISTED.c.words, sa.literal(word)) | commented)
         if wanted.model:
-            conditions.append(JOBS.c.model == wanted.model)
+            conditions.append(LISTED.c.model == wanted.model)
         if wanted.state:
-            conditions.append(JOBS.c.state.in_([one.value for one in sorted(GROUPS[wanted.state])]))
+            conditions.append(
+                LISTED.c.state.in_([one.value for one in sorted(GROUPS[wanted.state])])
+            )
         if wanted.verdict == "none":
-            conditions.append(JOBS.c.id.not_in(select_judged(owner)))
+            conditions.append(LISTED.c.id.not_in(select_judged(owner)))
         elif wanted.verdict:
-            conditions.append(JOBS.c.id.in_(select_judged(owner, wanted.verdict)))
+            conditions.append(LISTED.c.id.in_(select_judged(owner, wanted.verdict)))
         if wanted.project is not None:
-            conditions.append(_project == wanted.project)
+            conditions.append(LISTED.c.project == wanted.project)
         if wanted.starred:
-            conditions.append(JOBS.c.starred)
+            conditions.append(HAS_STAR)
         return conditions
 
     def _is_visible_to(self, owner: str) -> sa.ColumnElement[bool]:
-        return seen_by(owner, shared=self._database.shared)
+        return seen_by(owner, LISTED.c.owner, shared=self._database.shared)
+
+
+def _select_jobs(ids: sa.Select[tuple[str]]) -> sa.Select[tuple[Any, ...]]:
+    """Select the jobs of a page, newest first."""
+    page = ids.subquery()
+    return (
+        JOBS.select()
+        .join(page, JOBS.c.id == page.c.id)
+        .order_by(JOBS.c.created_at.desc(), JOBS.c.id.desc())
+    )
