@@ -7,76 +7,68 @@ needs for each look, asked directly. The jobs are rows of a real database, as la
 the page is the real app.
 """
 
+import asyncio
 import io
+import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
+from statistics import median
 
 import sqlalchemy as sa
 from PIL import Image
+from playwright.sync_api import Browser
 
+from tests import postgres
+from tests.bench.figures import Figure
 from tests.blocking import Store
+from tests.browser.serving import ARRIVED, chromium, served
 from wan.database.schema import JOBS
 from wan.domain.ids import Owners
 from wan.domain.jobs import Job, JobState, Reference
 from wan.domain.messages import Message
+from wan.service.library import read_filter
 
 MANY, FEW = 100_000, 1000
-_ROUNDS = 7
+_ROUNDS = 5
 _MARK = 150  # ms
+_STILL = 400  # ms after a look, until nothing comes any more
 _KINDS = 20  # of jobs, whose prompts and stills differ
-_WORDS = [
-    "red",
-    "kite",
-    "over",
-    "the",
-    "sea",
-    "at",
-    "morning",
-    "light",
-    "with",
-    "a",
-    "slow",
-    "push",
-    "in",
-    "wide",
-    "shot",
-    "of",
-    "busy",
-    "market",
-    "lanterns",
-    "cat",
-    "watches",
-    "rain",
-    "on",
-    "window",
-    "old",
-    "train",
-    "crosses",
-    "bridge",
-    "through",
-    "fog",
-    "hand",
-    "held",
-    "camera",
-    "follows",
-    "dancer",
-    "turning",
-    "under",
-    "neon",
-    "signs",
-    "close",
-    "up",
-    "of",
-    "ink",
-    "spreading",
-    "in",
-    "water",
-]
+_WORDS = (
+    "red kite over the sea at morning light with a slow push in wide shot of a busy market "
+    "lanterns cat watches rain on window old train crosses bridge through fog hand held camera "
+    "follows dancer turning under neon signs close up of ink spreading in water"
+)
 _CHINESE = "清晨的港口，一只猫在雨中走过，镜头缓慢推近，远处灯塔亮起。"
 _TOKEN = "t" * 43
-_TAKE = "Take #:"
-Looks = dict[str, list[float]]
+_TAB = "[...document.querySelectorAll('[role=tab]')].find((tab) => /Library/.test(tab.textContent))"
+_FIRST = "document.querySelector('.wan-item')?.dataset.job"
+_CARDS = f"((first) => () => {_FIRST} && {_FIRST} !== first)({_FIRST})"
+_OLDER = "[...document.querySelectorAll('[data-event=look]')].at(-1).click()"
+_TYPED = """(() => {
+    const box = document.querySelector('#wan-library-search input');
+    box.value = '%s';
+    box.dispatchEvent(new Event('input'));
+})()"""
+LOOKS: dict[str, tuple[str, str, int]] = {
+    "first page": (f"{_TAB}.click()", "", 0),
+    "next page": (_OLDER, "", 24),
+    "search, one job": (_TYPED % "take-712:", "take-712:", 0),
+    "search, two characters of half": (_TYPED % "雨中", "雨中", 0),
+    "next page of that": (_OLDER, "雨中", 24),
+}
+"""Of each look: what is done in the page, and words and offset of what the server is asked."""
+_LOOK = """async ([act, there]) => {
+    performance.clearResourceTimings();
+    const begun = performance.now(), isThere = eval(there);
+    eval(act);
+    while (!isThere()) await new Promise((next) => requestAnimationFrame(next));
+    const took = performance.now() - begun;
+    const asked = performance.getEntriesByType('resource').filter(({ name }) => /join/.test(name));
+    return [took, (asked[0]?.startTime ?? begun) - begun];
+}"""
+Times = dict[str, list[float]]
 
 
 def seeded(url: str, folder: Path, jobs: int) -> str:
@@ -123,8 +115,9 @@ def _key(kind: int) -> str:
 
 def _job(kind: int, owner: str, now: float) -> Job:
     """A finished job, as large as one of a real run."""
-    words = " ".join(_WORDS[(kind * 7 + word) % len(_WORDS)] for word in range(20 + 3 * kind))
-    prompt = f"{_TAKE} {_CHINESE if kind % 2 else ''}{words}."
+    known = _WORDS.split()
+    words = " ".join(known[(kind * 7 + word) % len(known)] for word in range(20 + 3 * kind))
+    prompt = f"Take-#: {_CHINESE if kind % 2 else ''}{words}."
     given = {"negative_prompt": "", "duration": 5, "size": "1280*720", "fps": 30, "seed": 5}
     flags = {"audio": True, "watermark": False, "prompt_extend": True, "shot_type": "single"}
     parameters = {"resolution": "720P", "duration": 5, "seed": 5} | flags
@@ -178,25 +171,84 @@ def _still(number: int) -> bytes:
     return out.getvalue()
 
 
-_LOOK = """async ([act, wanted]) => {
-    performance.clearResourceTimings();
-    const begun = performance.now();
-    const there = eval(wanted);
-    eval(act);
-    while (!there()) await new Promise((next) => requestAnimationFrame(next));
-    const ended = performance.now();
-    const asked = performance.getEntriesByName(location.origin + '/gradio_api/queue/join?');
-    return [ended - begun, asked.length ? asked[0].startTime - begun : 0];
-}"""
-_TAB = (
-    "[...document.querySelectorAll('[role=tab]')].find((tab) => "
-    "/Library/.test(tab.textContent)).click()"
-)
-_CARDS = "() => document.querySelectorAll('.wan-item').length === 24"
-_TYPED = (
-    "(() => {{ const box = document.querySelector('#wan-library-search input'); box.value "
-    "= '{0}'; box.dispatchEvent(new Event('input')); }})()"
-)
-_OLDER = "[...document.querySelectorAll('[data-event=look]')].at(-1).click()"
-_FIRST = "document.querySelector('.wan-item').dataset.job"
-_OTHERS = f"((first) => () => document.querySelector('.wan-item') && {_FIRST} !== first)({_FIRST})"
+class Library:
+    """A library of so many jobs, served and open in a browser."""
+
+    def __init__(
+        self, url: str, folder: Path, jobs: int, keep: ExitStack, browser: Browser
+    ) -> None:
+        """url: of its database, empty. keep: ends what is begun here."""
+        self.jobs, self._url = jobs, url
+        self._owner = seeded(url, folder, jobs)
+        self._app = keep.enter_context(served(folder, WAN_DATABASE_URL=url))
+        context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+        self._page = context.new_page()
+        self._page.goto(f"{self._app.url}/#jobs={_TOKEN}")
+        self._page.locator('#wan-claim button[value="use"]').click()
+        self._page.locator(ARRIVED).wait_for()
+        self.waited, self.until_asked = Times(), Times()
+
+    def look(self) -> None:
+        """Looks once at everything, on a page that is opened for it."""
+        self._page.goto(self._app.url)
+        self._page.locator(ARRIVED).wait_for()
+        for name, (act, _, _) in LOOKS.items():
+            self._page.wait_for_timeout(_STILL)
+            took, before = self._page.evaluate(_LOOK, [act, _CARDS])
+            self.waited.setdefault(name, []).append(took)
+            self.until_asked.setdefault(name, []).append(before)
+
+    def ask(self) -> Times:
+        """How long the database takes for each, in ms, asked by nobody else."""
+        times = Times()
+        with closing(Store(self._url)) as store:
+            for name, (_, words, offset) in [*LOOKS.items()] * _ROUNDS:
+                begun = time.perf_counter()
+                store.listing.list_page(
+                    self._owner, read_filter(words), until=time.time(), offset=offset, limit=24
+                )
+                times.setdefault(name, []).append((time.perf_counter() - begun) * 1000)
+        return times
+
+
+async def measure() -> list[Figure]:
+    """On both databases."""
+    return await asyncio.to_thread(_measure)
+
+
+def _measure() -> list[Figure]:
+    found = []
+    with postgres.serving() as server, chromium() as browser:
+        for name, url in (("SQLite", _url_in), ("PostgreSQL", lambda _: server.database())):
+            with tempfile.TemporaryDirectory(prefix="wan-library-") as folder, ExitStack() as keep:
+                both = []
+                for jobs in (MANY, FEW):
+                    (own := Path(folder) / f"{jobs}" / "output").mkdir(parents=True)
+                    both.append(Library(url(own), own.parent, jobs, keep, browser))
+                with server.connect() as connection:  # as PostgreSQL does itself within a minute
+                    connection.autocommit = True
+                    connection.execute("VACUUM ANALYZE")
+                for _ in range(_ROUNDS):
+                    for library in both:
+                        library.look()
+                found += _figures(name, *both)
+    return found
+
+
+def _url_in(folder: Path) -> str:
+    return f"sqlite:///{folder / 'wan.sqlite3'}"
+
+
+def _figures(name: str, many: Library, few: Library) -> Iterator[Figure]:
+    row, mark, peer = f"Library of {MANY:,} jobs, {name}", f"at most {_MARK} ms", f"{FEW:,} jobs"
+    asked, asked_few = many.ask(), few.ask()
+    for look, times in many.waited.items():
+        took = median(times)
+        peers = {peer: median(few.waited[look])}
+        yield Figure(row, look, took, "ms", mark, took <= _MARK, peers)
+    for look, times in many.until_asked.items():
+        peers = {peer: median(few.until_asked[look])}
+        yield Figure(row, f"{look}: until the request leaves", median(times), "ms", "", True, peers)
+    for look, times in asked.items():
+        peers = {peer: median(asked_few[look])}
+        yield Figure(row, f"{look}: the database alone", median(times), "ms", "", True, peers)

@@ -112,11 +112,16 @@ class Database:
         """
         return nullcontext() if self._journal is None else self._journal.in_use()
 
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is SQLite's."""
+        return self._engine.dialect.name == "sqlite"
+
     async def clear_log(self) -> None:
         """Write SQLite's log into the database, so that nothing that was deleted stays in it; what
         is in use waits for the next time.
         """
-        if self._engine.dialect.name == "sqlite":
+        if self.is_sqlite:
             await self.call(self._truncate_log)
 
     def _truncate_log(self) -> None:

@@ -8,8 +8,6 @@ job, and nothing else writes them.
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
 
 from wan.database.schema import JOBS, PROMPT_FOLDED
 from wan.domain.jobs import LIVE
@@ -70,26 +68,6 @@ END $$
     f"CREATE TRIGGER {_TRIGGER} AFTER INSERT OR DELETE OR UPDATE OF {_READ} ON jobs "
     f"FOR EACH ROW EXECUTE FUNCTION {_TRIGGER}()",
 )
-
-
-class contains(FunctionElement[bool]):
-    """Whether a text contains another one, to the letter."""
-
-    inherit_cache = True
-    type = sa.Boolean()
-
-
-@compiles(contains)
-def _find(element: contains, compiler: Any, **options: Any) -> str:
-    text, part = (compiler.process(one, **options) for one in element.clauses)
-    return f"(instr({text}, {part}) > 0)"
-
-
-@compiles(contains, "postgresql")
-def _find_bytes(element: contains, compiler: Any, **options: Any) -> str:
-    """In half the time that LIKE takes, which goes by characters (PostgreSQL 18)."""
-    text, part = (compiler.process(one, **options) for one in element.clauses)
-    return f"(position(convert_to({part}, 'UTF8') IN convert_to({text}, 'UTF8')) > 0)"
 
 
 def keep_listed(connection: sa.Connection) -> None:
