@@ -80,10 +80,10 @@ def seeded(url: str, folder: Path, jobs: int) -> str:
             poster = folder / "output" / "storage" / _key(kind) / "poster.webp"
             poster.parent.mkdir(parents=True)
             poster.write_bytes(_still(kind))
-            store.add(_job(kind, owner, now))
+            store.add(row(kind, owner, now))
         with store.database.writing() as connection:
             connection.execute(_copies(jobs // _KINDS, now))
-            connection.execute(JOBS.delete().where(JOBS.c.id.startswith("kind")))
+            connection.execute(JOBS.delete().where(JOBS.c.id.startswith("seeded")))
     return owner
 
 
@@ -91,15 +91,21 @@ def _copies(times: int, now: float) -> sa.Insert:
     """What makes so many jobs of each that is there, with a number that stands in the prompt."""
     first = sa.select(sa.literal(0).label("turn")).cte(recursive=True)
     turns = first.union_all(sa.select(first.c.turn + 1).where(first.c.turn < times - 1))
-    number = turns.c.turn * _KINDS + sa.func.substr(JOBS.c.id, 5).cast(sa.Integer)
-    digits = number.cast(sa.Text)
+    kind = sa.func.substr(JOBS.c.id, len("seeded") + 1).cast(sa.Integer)
+    number = turns.c.turn * _KINDS + kind
     unique = (sa.literal(10**17) + number).cast(sa.Text)
-    request = sa.func.replace(JOBS.c.request.cast(sa.Text), "#:", digits + ":")
+
+    def count(column: sa.Column) -> sa.ColumnElement[str]:
+        """The text, with the number of the job in place of that of its kind."""
+        old, new = (sa.literal(" ") + one.cast(sa.Text) + ":" for one in (kind, number))
+        return sa.func.replace(column.cast(sa.Text), old, sa.func.replace(new, " ", "-"))
+
+    request = count(JOBS.c.request).cast(sa.Text().with_variant(sa.JSON(), "postgresql"))
     changed = {
         "id": sa.literal("job") + unique,
         "created_at": now - 600 * (number + 1),
-        "request": request.cast(sa.Text().with_variant(sa.JSON(), "postgresql")),
-        "prompt_folded": sa.func.replace(JOBS.c.prompt_folded, "#:", digits + ":"),
+        "request": request,
+        "prompt_folded": count(JOBS.c.prompt_folded),
         "media_token": sa.literal("media-of-job--") + unique,
         "task_id": sa.literal("task-") + unique,
     }
@@ -110,14 +116,14 @@ def _copies(times: int, now: float) -> sa.Insert:
 
 
 def _key(kind: int) -> str:
-    return f"videos/kind{kind:016}"
+    return f"videos/seeded{kind}"
 
 
-def _job(kind: int, owner: str, now: float) -> Job:
+def row(kind: int, owner: str, now: float) -> Job:
     """A finished job, as large as one of a real run."""
-    known = _WORDS.split()
+    known, at = _WORDS.split(), now - 600 * (kind + 1)
     words = " ".join(known[(kind * 7 + word) % len(known)] for word in range(20 + 3 * kind))
-    prompt = f"Take-#: {_CHINESE if kind % 2 else ''}{words}."
+    prompt = f"Take {kind}: {_CHINESE if kind % 2 else ''}{words}."
     given = {"negative_prompt": "", "duration": 5, "size": "1280*720", "fps": 30, "seed": 5}
     flags = {"audio": True, "watermark": False, "prompt_extend": True, "shot_type": "single"}
     parameters = {"resolution": "720P", "duration": 5, "seed": 5} | flags
@@ -126,7 +132,7 @@ def _job(kind: int, owner: str, now: float) -> Job:
         *(f"references/{'6' * 63}.jpg", 250_000, 1920, 1080),
     )
     return Job(
-        id=f"kind{kind:016}",
+        id=f"seeded{kind:015}",
         owner=owner,
         account="account",
         backend="simulator",
@@ -148,8 +154,8 @@ def _job(kind: int, owner: str, now: float) -> Job:
         adjustments=[Message.of("image_cropped", given="1920*1080", size="1280*720")],
         request_id="47a45723-9a7f-449a-9bb4-ee3577481ac5",
         task_id=f"task{kind}",
-        created_at=now,
-        state_at=now,
+        created_at=at,
+        state_at=at + 60,
         media_token=f"{kind:032}",
         video_key=f"{_key(kind)}/video.mp4",
         original_key=f"{_key(kind)}/original.mp4",
@@ -158,7 +164,7 @@ def _job(kind: int, owner: str, now: float) -> Job:
         height=720,
         fps=30.0,
         duration=5.0,
-        ended_at=now + 60,
+        ended_at=at + 60,
     )
 
 
