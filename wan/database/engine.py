@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 from wan.database import schema
 from wan.database.journal import Journal
+from wan.database.listed import keep_listed
 from wan.database.opening import configure, engine_at, explain, file_of, lock_exclusively
 from wan.database.rescue import merge_copy
 from wan.database.takes import number_older
@@ -87,6 +88,7 @@ class Database:
         with self.writing() as connection:
             self.seal = schema.create(connection)
             number_older(connection)
+            keep_listed(connection)
         if path is not None:
             protect_database(path)
 
@@ -110,11 +112,16 @@ class Database:
         """
         return nullcontext() if self._journal is None else self._journal.in_use()
 
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is SQLite's."""
+        return self._engine.dialect.name == "sqlite"
+
     async def clear_log(self) -> None:
         """Write SQLite's log into the database, so that nothing that was deleted stays in it; what
         is in use waits for the next time.
         """
-        if self._engine.dialect.name == "sqlite":
+        if self.is_sqlite:
             await self.call(self._truncate_log)
 
     def _truncate_log(self) -> None:

@@ -7,15 +7,17 @@ from wan.domain import ids
 from wan.domain.jobs import Job
 
 
-def seen_by(owner: str, *, shared: bool) -> sa.ColumnElement[bool]:
+def seen_by(
+    owner: str, of: sa.ColumnElement[str] = JOBS.c.owner, *, shared: bool
+) -> sa.ColumnElement[bool]:
     """Return the condition for the jobs that an owner sees: their own; in a shared library all of
-    the page and the command line.
+    the page and the command line. of: the column of their owners.
 
     Those of a program without a token of its own are seen by nobody else, and it sees no others.
     """
     if shared and not _is_caller(owner):
-        return ~JOBS.c.owner.startswith(ids.CALLERS, autoescape=True)
-    return JOBS.c.owner == owner
+        return ~of.startswith(ids.CALLERS, autoescape=True)
+    return of == owner
 
 
 def is_seen_by(owner: str, job: Job, *, shared: bool) -> bool:

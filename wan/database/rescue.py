@@ -137,25 +137,21 @@ def _merge_rows(connection: sqlite3.Connection) -> int:
     if "replies" in in_copy:  # else an earlier version has left it, which counted no changes
         for statement in ("DROP TABLE IF EXISTS temp.discussed", *_DISCUSSED):
             connection.execute(statement)
-    before = connection.total_changes
-    _insert(connection, "jobs", "WHERE id IN (SELECT id FROM temp.newer)")
-    connection.execute(_REVOKED)
-    for table in MERGED:
-        if table in in_copy:
-            _insert(connection, table)
-    rows = connection.total_changes - before
+    rows = _insert(connection, "jobs", "WHERE id IN (SELECT id FROM temp.newer)")
+    rows += connection.execute(_REVOKED).rowcount
+    rows += sum(_insert(connection, table) for table in MERGED if table in in_copy)
     connection.execute(_BOOKED)
     connection.execute(_GONE)
     connection.execute("DROP TABLE temp.newer")
     return rows
 
 
-def _insert(connection: sqlite3.Connection, table: str, which: str = "") -> None:
-    """Write the rows of a table that are not there."""
+def _insert(connection: sqlite3.Connection, table: str, which: str = "") -> int:
+    """Write the rows of a table that are not there, and return how many."""
     with closing(
         connection.execute("SELECT name FROM pragma_table_info(?, 'copy')", (table,))
     ) as names:
         columns = ", ".join(f'"{name}"' for (name,) in names)
-    connection.execute(
+    return connection.execute(
         f"INSERT OR IGNORE INTO main.{table} ({columns}) SELECT {columns} FROM copy.{table} {which}"  # noqa: S608 - our own names
-    )
+    ).rowcount
