@@ -8,6 +8,7 @@ import sys
 from tests.bench import figures
 
 NAMES = (
+    "cached",
     "chaos",
     "conform",
     "flood",

@@ -100,7 +100,7 @@ class Watching:
         """Return a job as it is at this moment, with a message. Raises JobNotFound."""
         job = await self._library.get(job_id, owner=owner)
         place = await self._place_in_line(job) if job.state is JobState.QUEUED else None
-        expected = 0.0 if job.is_film else await self._expect(job)
+        expected = await self._expect(job) if job.live else 0.0
         if job.live and job.account not in self._keys:
             job = replace(job, said=_waiting_message(job))
         elif job.live and self._runner.stuck:
