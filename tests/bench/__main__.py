@@ -20,6 +20,7 @@ NAMES = (
     "mutants",
     "mutations",
     "neighbours",
+    "overhead",
     "shape",
 )
 MODULES = {name: importlib.import_module(f"tests.bench.{name}") for name in NAMES}
