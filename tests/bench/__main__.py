@@ -13,6 +13,7 @@ NAMES = (
     "conform",
     "flood",
     "lag",
+    "full_house",
     "library",
     "limits",
     "matrix",

@@ -87,9 +87,11 @@ async def test_a_cancel_that_comes_with_a_change_ends_who_follows(studio, simula
     with simulator.fault("policy", "status-503"):
         job = await studio.submission.submit(image(prompt="stopped"), owner=OWNER)
         follower = asyncio.create_task(finished(studio, job))
-        while not studio.watching._changes.next._waiters:  # noqa: ASYNC110 - nothing says it
+        viewers = studio.watching._watched._viewers
+        while not any(one.next._waiters for one in viewers.get(job.id, ())):  # noqa: ASYNC110 - nothing says it
             await asyncio.sleep(0)
-        studio.watching._changes.notify()
+        for viewer in viewers[job.id]:
+            viewer.notify()
         follower.cancel()
         await asyncio.wait([follower], timeout=PATIENCE)
         assert follower.cancelled()

@@ -22,10 +22,9 @@ from wan.service.access import KeyRing
 from wan.service.changes import Changes
 from wan.service.library import Library
 from wan.service.runner import Runner
+from wan.service.waiting_lines import WaitingLines
+from wan.service.watched_jobs import WatchedJobs
 
-_LINES_KEPT = 100  # lines of waiting jobs; each account and model has one
-_LINE_KEPT = 0.3  # seconds for which a line that was read is used again
-_RECHECK = 1.0  # seconds between two reads of a followed row that another process may have written
 _STATE_MESSAGES = {  # what is happening in a state, where the row itself has no message
     JobState.UPLOADING: "uploading",
     JobState.SUBMITTING: "submitting",
@@ -49,11 +48,16 @@ class Watching:
         changes: Changes,
         clock: Callable[[], float],
     ) -> None:
-        self._queue, self._jobs, self._library = Queue(database), Jobs(database), library
+        self._jobs, self._library = Jobs(database), library
         self._durations = Durations(database)
         self._keys, self._runner = keys, runner
-        self._changes, self._clock = changes, clock
-        self._lines: dict[tuple[str, str], tuple[float, dict[str, int]]] = {}
+        self._clock = clock
+        self._lines = WaitingLines(Queue(database), clock)
+        self._watched = WatchedJobs(self._jobs, self._lines, keys, runner, changes)
+
+    async def run(self) -> None:
+        """Tell viewers of changes, until cancelled."""
+        await self._watched.run()
 
     async def follow(
         self, job_id: str, *, owner: str, again: float = math.inf
@@ -78,29 +82,30 @@ class Watching:
         """
         seen: list[JobEvent] = []
         given = time.monotonic()
-        while True:
-            changes = self._changes.next
-            events = await self._take_snapshots(job_ids, owner, seen)
-            if events and (
-                len(seen) != len(events)
-                or any(_has_changed(*pair) for pair in zip(seen, events, strict=True))
-            ):
-                seen, given = events, time.monotonic()
-                yield events
-            elif seen and time.monotonic() - given >= again:
-                given = time.monotonic()
-                yield seen
-            if events and not any(event.job.live for event in events):
-                return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_RECHECK):
-                    await changes.wait()
+        with self._watched.watch(job_ids) as changes:
+            while True:
+                change = changes.next
+                events = await self._take_snapshots(job_ids, owner, seen)
+                if events and (
+                    len(seen) != len(events)
+                    or any(_has_changed(*pair) for pair in zip(seen, events, strict=True))
+                ):
+                    seen, given = events, time.monotonic()
+                    yield events
+                elif seen and time.monotonic() - given >= again:
+                    given = time.monotonic()
+                    yield seen
+                if events and not any(event.job.live for event in events):
+                    return
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(max(given + again - time.monotonic(), 0)):
+                        await change.wait()
 
     async def snapshot(self, job_id: str, *, owner: str) -> JobEvent:
         """Return a job as it is at this moment, with a message. Raises JobNotFound."""
         job = await self._library.get(job_id, owner=owner)
-        place = await self._place_in_line(job) if job.state is JobState.QUEUED else None
-        expected = await self._expect(job) if job.live else 0.0
+        place = await self._lines.find_place(job) if job.state is JobState.QUEUED else None
+        expected = await self._expect(job) if job.state is JobState.RUNNING else 0.0
         if job.live and job.account not in self._keys:
             job = replace(job, said=_waiting_message(job))
         elif job.live and self._runner.stuck:
@@ -167,22 +172,6 @@ class Watching:
         """
         running = job.state is JobState.RUNNING and job.running_at
         return max(self._clock() - (running or job.state_at), 0.0)
-
-    async def _place_in_line(self, job: Job) -> int:
-        """Return the place in our own line, from 1. The whole line is asked for once for all who
-        look at about the same time.
-        """
-        which, now = (job.account, job.model), self._clock()
-        read_at, places = self._lines.get(which, (-math.inf, {}))
-        if (
-            not job.state_at < read_at <= now < read_at + _LINE_KEPT
-        ):  # what has come since then is not in it
-            ordered = await self._queue.list_waiting(*which, now)
-            places = {job_id: place for place, job_id in enumerate(ordered, 1)}
-            self._lines[which] = now, places
-            if len(self._lines) > _LINES_KEPT:
-                del self._lines[next(iter(self._lines))]
-        return places.get(job.id, len(places) + 1)
 
 
 def _waiting_message(job: Job) -> Message:
