@@ -14,6 +14,7 @@ NAMES = (
     "flood",
     "lag",
     "full_house",
+    "growth",
     "library",
     "limits",
     "matrix",

@@ -104,7 +104,7 @@ async def measure() -> list[Figure]:
 
 async def _ours(folder: Path) -> tuple[Use, list[float], int]:
     """What the app used, how late each event was in ms, and the most queries of an account."""
-    with _simulator(folder) as simulator:
+    with slow_simulator(folder) as simulator:
         settings = {
             "WAN_BACKEND": "dashscope",
             "DASHSCOPE_API_KEY": KEY,
@@ -127,9 +127,9 @@ async def _ours(folder: Path) -> tuple[Use, list[float], int]:
 
 
 @contextlib.contextmanager
-def _simulator(folder: Path) -> Iterator[Simulator]:
+def slow_simulator(folder: Path, *, running: float = RUNNING) -> Iterator[Simulator]:
     films = ["--still", "--plain", str(folder / "films")]
-    pace = ["--pending", str(PENDING), "--running", str(RUNNING)]
+    pace = ["--pending", str(PENDING), "--running", str(running)]
     with serving(folder / "simulator", *pace, *films) as simulator:
         yield simulator
 
@@ -192,7 +192,7 @@ async def _watching(
         for viewer in viewers:
             data = [tokens[viewer.job], viewer.job]
             event, there = events[viewer.number % 2], asyncio.Event()
-            running.append(tasks.create_task(_watch(url, viewer, event, data, there)))
+            running.append(tasks.create_task(follow_event(url, viewer, event, data, there)))
             if viewer.number % 10 == 9:
                 await there.wait()
         await there.wait()
@@ -201,7 +201,7 @@ async def _watching(
             one.cancel()
 
 
-async def _watch(
+async def follow_event(
     url: str, viewer: Viewer, event: int, data: Sequence[object], there: asyncio.Event
 ) -> None:
     """Watches a job as the page does, on one connection, by hand: an HTTP client would take more of
@@ -275,7 +275,7 @@ def _lateness(app: App, viewers: Sequence[Viewer], begun: float, ended: float) -
 async def _plain(folder: Path) -> tuple[Use, int]:
     """What the plain app uses, and how many of its guests have a job that goes on."""
     with (
-        _simulator(folder) as simulator,
+        slow_simulator(folder) as simulator,
         plain_app(folder, simulator.base_url, poll=15) as (url, process),
     ):
         page = await asyncio.to_thread(Visitor, url)
@@ -287,7 +287,9 @@ async def _plain(folder: Path) -> tuple[Use, int]:
             running = []
             for guest in guests:
                 data = [form[0], f"guest {guest.number}", *form[2:]]
-                running.append(tasks.create_task(_watch(url, guest, event, data, asyncio.Event())))
+                running.append(
+                    tasks.create_task(follow_event(url, guest, event, data, asyncio.Event()))
+                )
                 await asyncio.sleep(0.1)
             use = await use_of(process.pid, GUEST_SECONDS)
             watched = len(simulator.tasks())
