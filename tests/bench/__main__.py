@@ -11,6 +11,7 @@ NAMES = (
     "cached",
     "chaos",
     "conform",
+    "event_loop",
     "flood",
     "lag",
     "full_house",
