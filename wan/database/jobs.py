@@ -1,7 +1,7 @@
 """The rows of jobs: found, labelled, deleted."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,17 +12,6 @@ from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS
 from wan.database.spending import keep_costs
 from wan.domain import ids
 from wan.domain.jobs import Job, JobState
-
-
-class Standing(NamedTuple):
-    """How far a job is: the little of its row that says whether there is something new to see."""
-
-    id: str
-    version: int
-    state: JobState
-    state_at: float
-    account: str
-    model: str
 
 
 class Jobs(Part):
@@ -39,14 +28,6 @@ class Jobs(Part):
         wanted = JOBS.select().where(JOBS.c.id.in_(job_ids), self._is_visible_to(owner))
         with self._database.reading() as connection:
             return [job_of(row) for row in connection.execute(wanted)]
-
-    @in_thread
-    def list_standings(self, job_ids: Sequence[str]) -> list[Standing]:
-        """Return how far those of these jobs are that are there, whoever's they are."""
-        columns = [JOBS.c[name] for name in Standing._fields]
-        with self._database.reading() as connection:
-            found = connection.execute(sa.select(*columns).where(JOBS.c.id.in_(job_ids)))
-            return [Standing(*row)._replace(state=JobState(row.state)) for row in found]
 
     @in_thread
     def get_by_media_token(self, token: str, *, begins: bool = False) -> Job | None:

@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Hashable, Iterator, Sequence
 
-from wan.database.jobs import Jobs
+from wan.database.queue import Queue
 from wan.domain.errors import StorageUnavailable
 from wan.domain.jobs import JobState
 from wan.service.access import KeyRing
@@ -27,9 +27,9 @@ class WatchedJobs:
     """Wakes the viewers of a job when there is something new to see of it."""
 
     def __init__(
-        self, jobs: Jobs, lines: WaitingLines, keys: KeyRing, runner: Runner, changes: Changes
+        self, queue: Queue, lines: WaitingLines, keys: KeyRing, runner: Runner, changes: Changes
     ) -> None:
-        self._jobs, self._lines = jobs, lines
+        self._queue, self._lines = queue, lines
         self._keys, self._runner, self._changes = keys, runner, changes
         self._viewers: dict[str, set[Changes]] = {}
         self._seen: dict[str, Hashable] = {}
@@ -87,5 +87,5 @@ class WatchedJobs:
                 one.account in self._keys,
                 self._runner.stuck,
             )
-            for one in await self._jobs.list_standings(job_ids)
+            for one in await self._queue.list_standings(job_ids)
         }

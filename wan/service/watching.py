@@ -52,8 +52,9 @@ class Watching:
         self._durations = Durations(database)
         self._keys, self._runner = keys, runner
         self._clock = clock
-        self._lines = WaitingLines(Queue(database), clock)
-        self._watched = WatchedJobs(self._jobs, self._lines, keys, runner, changes)
+        queue = Queue(database)
+        self._lines = WaitingLines(queue, clock)
+        self._watched = WatchedJobs(queue, self._lines, keys, runner, changes)
 
     async def run(self) -> None:
         """Tell viewers of changes, until cancelled."""
