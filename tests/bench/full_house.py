@@ -34,12 +34,13 @@ from tests.simulators import Simulator, serving
 PICTURE = SAMPLES / "coffee.png"
 ACCOUNTS, VISITORS, TAKES = 20, 60, (4, 3)
 VIEWERS, GUESTS = 500, 300  # who watch ours, and the plain app
-SECONDS, GUEST_SECONDS = 40, 15  # measured with everybody there
+SECONDS, GUEST_SECONDS = 30, 10  # measured with everybody there
 PENDING, RUNNING = 2.0, 40.0  # of a task, seconds
 MARKS = {"late": 150.0, "core": 80.0, "memory": 450.0, "queries": 20}
 ROW = "A full house"
 ORDER = ["QUEUED", "UPLOADING", "SUBMITTING", "PENDING", "RUNNING", "FETCHING", "SUCCEEDED"]
 _STATE = re.compile(rb'data-state=\\"(\w+)')
+_PATIENCE = 5.0  # seconds for ten viewers to be shown something
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -193,9 +194,9 @@ async def _watching(
             data = [tokens[viewer.job], viewer.job]
             event, there = events[viewer.number % 2], asyncio.Event()
             running.append(tasks.create_task(follow_event(url, viewer, event, data, there)))
-            if viewer.number % 10 == 9:
-                await there.wait()
-        await there.wait()
+            if viewer.number % 10 == 9:  # no more are on their way at once
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(there.wait(), _PATIENCE)
         yield
         for one in running:
             one.cancel()
@@ -290,7 +291,7 @@ async def _plain(folder: Path) -> tuple[Use, int]:
                 running.append(
                     tasks.create_task(follow_event(url, guest, event, data, asyncio.Event()))
                 )
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.05)
             use = await use_of(process.pid, GUEST_SECONDS)
             watched = len(simulator.tasks())
             for one in running:
