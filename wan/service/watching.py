@@ -25,6 +25,7 @@ from wan.service.runner import Runner
 from wan.service.waiting_lines import WaitingLines
 from wan.service.watched_jobs import WatchedJobs
 
+_RETRY = 1.0  # seconds until a row that could not be read is read again
 _STATE_MESSAGES = {  # what is happening in a state, where the row itself has no message
     JobState.UPLOADING: "uploading",
     JobState.SUBMITTING: "submitting",
@@ -98,8 +99,11 @@ class Watching:
                     yield seen
                 if events and not any(event.job.live for event in events):
                     return
+                pause = max(given + again - time.monotonic(), 0)
+                if not events or any(event.message.key == "paused" for event in events):
+                    pause = min(pause, _RETRY)  # whoever looks for all may have had more luck
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(given + again - time.monotonic(), 0)):
+                    async with asyncio.timeout(pause):
                         await change.wait()
 
     async def snapshot(self, job_id: str, *, owner: str) -> JobEvent:
