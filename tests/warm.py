@@ -345,6 +345,7 @@ def _imported() -> dict[str, str]:
     before = dict(os.environ)
     for name in _IMPORTED:
         importlib.import_module(name)
+    importlib.import_module("wan.web.templating").compile_templates()
     return {name: value for name, value in os.environ.items() if before.get(name) != value}
 
 

@@ -8,12 +8,16 @@ import sys
 from tests.bench import figures
 
 NAMES = (
+    "cached",
     "chaos",
     "conform",
     "film",
     "first_page",
+    "event_loop",
     "flood",
     "lag",
+    "full_house",
+    "growth",
     "library",
     "limits",
     "matrix",
@@ -23,6 +27,7 @@ NAMES = (
     "neighbours",
     "photo_upload",
     "page_load",
+    "overhead",
     "shape",
     "video_work",
 )

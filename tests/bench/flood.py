@@ -134,7 +134,7 @@ async def _watched(app: App, viewer: Visitor, path: str, *, after: float) -> lis
     if not well:
         raise AssertionError(f"no job: {shown}")
     since = time.time()  # what happened earlier is shown when the watching begins
-    seen = await _seen(app, viewer, shown[1])
+    seen = await watch_states(app, viewer, shown[1])
     with contextlib.closing(sqlite3.connect(app.folder / "output" / "wan.sqlite3")) as database:
         row = database.execute(
             f"SELECT {', '.join(STAMPS.values())} FROM jobs WHERE id = ?",  # noqa: S608 - our own names
@@ -149,7 +149,7 @@ async def _watched(app: App, viewer: Visitor, path: str, *, after: float) -> lis
     ]
 
 
-async def _seen(app: App, viewer: Visitor, job_id: str) -> dict[str, float]:
+async def watch_states(app: App, viewer: Visitor, job_id: str) -> dict[str, float]:
     """When each state of a job was shown for the first time, seconds since 1970."""
     seen: dict[str, float] = {}
     async with httpx.AsyncClient(base_url=app.url, trust_env=False, timeout=60) as client:

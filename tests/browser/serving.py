@@ -11,7 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,11 @@ class App:
         """What its database answers."""
         with contextlib.closing(sqlite3.connect(self._database)) as database, database:
             return database.execute(query).fetchall()
+
+    def add_rows(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Writes many rows at once."""
+        with contextlib.closing(sqlite3.connect(self._database, timeout=30)) as database, database:
+            database.executemany(statement, rows)
 
     def expire_leases(self) -> None:
         """Makes it later by as long as a killed process may hold what it had claimed, which nobody

@@ -355,3 +355,13 @@ async def test_what_the_operator_says_bounds_every_pause(store, tmp_path):
         assert 5 < pause <= 10
         job = await stage.runs(job, pause)
     stage.evidence.close()
+
+
+async def test_two_steps_of_one_job_send_one_request_and_both_are_awaited_at_the_end(stage):
+    job = stage.add(1, JobState.UPLOADING, request=RUN)
+    wrong: list[dict] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: wrong.append(told))
+    submitting = stage.runner._submitting
+    await asyncio.gather(*(submitting.send(job, CONNECTION) for _ in range(2)))
+    await asyncio.sleep(0)
+    assert (stage.service.sent, submitting.paying, wrong) == (1, {}, [])

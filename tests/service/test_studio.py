@@ -41,10 +41,12 @@ from wan.domain.jobs import JobState, Spent
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import encode, inputs
+from wan.media.sandbox import SANDBOX
 from wan.service import polling
 from wan.service.library import Library, open_library
 from wan.service.stores import open_stores
 from wan.service.studio import Studio
+from wan.storage.uploads import SAMPLES
 
 pytestmark = pytest.mark.anyio
 
@@ -85,9 +87,11 @@ async def test_a_cancel_that_comes_with_a_change_ends_who_follows(studio, simula
     with simulator.fault("policy", "status-503"):
         job = await studio.submission.submit(image(prompt="stopped"), owner=OWNER)
         follower = asyncio.create_task(finished(studio, job))
-        while not studio.watching._changes.next._waiters:  # noqa: ASYNC110 - nothing says it
+        viewers = studio.watching._watched._viewers
+        while not any(one.next._waiters for one in viewers.get(job.id, ())):  # noqa: ASYNC110 - nothing says it
             await asyncio.sleep(0)
-        studio.watching._changes.notify()
+        for viewer in viewers[job.id]:
+            viewer.notify()
         follower.cancel()
         await asyncio.wait([follower], timeout=PATIENCE)
         assert follower.cancelled()
@@ -494,6 +498,47 @@ async def test_what_was_made_is_not_paid_for_again_unawares(studio, simulator):
     assert (await studio.submission.submit(image(), owner=OWNER)).id != done.id
     for job, owner in ((other, "somebody else"), (again, OWNER)):
         await studio.submission.cancel(job.id, owner=owner)
+
+
+@pytest.mark.parametrize("given", ["bytes", "upload", "sample"])
+async def test_what_was_made_is_found_without_opening_a_file(studio, given):
+    def request(**changes):
+        return image(reference_image=source, duration=2, **changes)
+
+    source = {"bytes": picture((640, 480)), "sample": SAMPLES / "coffee.png"}.get(given)
+    if given == "upload":
+        place = studio.uploads.new("a.png")
+        place.write_bytes(picture((640, 480)))
+        source = studio.uploads.find(studio.uploads.name(place))
+    takes = await studio.submission.submit_takes(request(), owner=OWNER, takes=2)
+    done = [await finished(studio, job) for job in takes]
+    SANDBOX.stop()
+    assert await studio.submission.submit_takes(request(), owner=OWNER, takes=2) == done
+    assert await studio.submission.submit(request(), owner=OWNER) == done[0]
+    assert SANDBOX.pid is None, "it was opened"
+    for asked, owner in (
+        (request(), "somebody else"),
+        (request(seed=1), OWNER),
+        (request(fit="pad"), OWNER),
+    ):
+        other = await studio.submission.submit(asked, owner=owner)
+        assert other.id not in [job.id for job in done]
+        await studio.submission.cancel(other.id, owner=owner)
+    assert SANDBOX.pid is not None
+
+
+async def test_a_file_that_is_not_known_is_opened_before_it_counts_as_the_same(studio, tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(picture((640, 480)))
+    done = await finished(
+        studio, await studio.submission.submit(image(reference_image=path), owner=OWNER)
+    )
+    path.write_bytes(picture((480, 640)))
+    other = await studio.submission.submit(image(reference_image=path), owner=OWNER)
+    assert other.id != done.id
+    await studio.submission.cancel(other.id, owner=OWNER)
+    path.write_bytes(picture((640, 480)))
+    assert await studio.submission.submit(image(reference_image=path), owner=OWNER) == done
 
 
 async def test_jobs_of_another_key_wait_for_it_and_can_be_cancelled(simulator, monkeypatch):

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -23,6 +23,17 @@ _OWNERS_OF_AN_ADDRESS = (
 # seconds overdue after which a job that is not sent yet is one that nobody works on; whoever works
 # on one looks at it every second
 _UNATTENDED_AFTER = 15.0
+
+
+class Standing(NamedTuple):
+    """How far a job is: the little of its row that says whether there is something new to see."""
+
+    id: str
+    version: int
+    state: JobState
+    state_at: float
+    account: str
+    model: str
 
 
 class Queue(Part):
@@ -78,6 +89,14 @@ class Queue(Part):
         """
         with self._database.reading() as connection:
             return _select_waiting(connection, account, model, now)
+
+    @in_thread
+    def list_standings(self, job_ids: Sequence[str]) -> list[Standing]:
+        """Return how far those of these jobs are that are there, whoever's they are."""
+        columns = [JOBS.c[name] for name in Standing._fields]
+        with self._database.reading() as connection:
+            found = connection.execute(sa.select(*columns).where(JOBS.c.id.in_(job_ids)))
+            return [Standing(*row)._replace(state=JobState(row.state)) for row in found]
 
     @in_thread
     def claim(

@@ -294,7 +294,7 @@ class JobEvent:
     elapsed: float
     """Seconds since the present state began."""
     expected: float
-    """Usual seconds in RUNNING for this model and duration on this backend."""
+    """Usual seconds in RUNNING for this model and duration on this backend; 0 in other states."""
     place: int | None = None
     """Place in our own line from 1, while QUEUED."""
 

@@ -16,8 +16,8 @@ async def open_file(path: Path, mode: str) -> AsyncIterator[IO[Any]]:
     try:
         yield await asyncio.shield(opening)
     finally:
-        if opening.done():
-            _close(opening)
+        if opening.done():  # what is closed may have to be written first
+            await asyncio.to_thread(_close, opening)
         else:
             opening.add_done_callback(_close)
 

@@ -63,7 +63,8 @@ def poster(path: Path) -> bytes:
     """Return the first frame of a result as WebP: shown before it plays, so that nothing jumps."""
     out = io.BytesIO()
     with path.open("rb") as file:
-        probe.first_frame(file).save(out, "WEBP", quality=82)
+        # Half the time of the usual method, for a twentieth more bytes
+        probe.first_frame(file).save(out, "WEBP", quality=82, method=2)
     return out.getvalue()
 
 

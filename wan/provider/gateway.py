@@ -199,7 +199,11 @@ class Gateway:
         }
         async with open_file(path, "rb") as file:
             files = {"file": (name, file)}  # the last part of the form, as the store wants it
-            await self._post_form(self._files.build_request("POST", host, data=fields, files=files))
+            # In a thread, since the type of the file is looked up in the system's own tables.
+            form = await asyncio.to_thread(
+                self._files.build_request, "POST", host, data=fields, files=files
+            )
+            await self._post_form(form)
         return f"oss://{key}"
 
     async def download(self, connection: Connection, url: str, part: Path) -> None:

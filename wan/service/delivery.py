@@ -59,8 +59,8 @@ class Delivery:
         lease = self._writer.lease(job)
         try:
             async with lease, self._storage.workroom() as folder:
-                original = await self._fetch_original(job, connection, folder)
-                kept = await self._keep(job, original, folder) if original is not None else None
+                found = await self._fetch_original(job, connection, folder)
+                kept = await self._keep(job, *found, folder) if found is not None else None
         except NotAVideo as refusal:
             return await self._unplayable(lease.job, refusal)
         except ResultRefused as refusal:
@@ -95,9 +95,9 @@ class Delivery:
 
     async def _fetch_original(
         self, job: Job, connection: Connection | None, folder: Path
-    ) -> Path | None:
-        """Return the video as the service made it, kept before anything is done with it; None where
-        the service does not have it, or cannot be asked.
+    ) -> tuple[Path, Clip] | None:
+        """Return the video as the service made it, kept before anything is done with it, and its
+        measurements; None where the service does not have it, or cannot be asked.
 
         What an earlier try has kept is taken from there: the service has it for 24 h only, and
         conforming may have to wait longer for a full disk.
@@ -106,8 +106,7 @@ class Delivery:
             FileNotFoundError, NotAVideo
         ):  # what a power cut has left of it is fetched again
             kept = await self._storage.local_copy(_original_key(job))
-            await asyncio.to_thread(encode.measure, kept)
-            return kept
+            return kept, await asyncio.to_thread(encode.measure, kept)
         if connection is None:
             return None
         await self._tasks.wait_for_slot(job.account, "query_at")
@@ -123,15 +122,14 @@ class Delivery:
         part = folder / "original.mp4.part"
         with self._metrics.measure("fetch"):
             await self._gateway.download(connection, snapshot.video_url, part)
-        await asyncio.to_thread(encode.measure, part)
+        made = await asyncio.to_thread(encode.measure, part)
         await self._storage.put(_original_key(job), part)
-        return part
+        return part, made
 
-    async def _keep(self, job: Job, original: Path, folder: Path) -> dict[str, Any]:
+    async def _keep(self, job: Job, original: Path, made: Clip, folder: Path) -> dict[str, Any]:
         """Make what people see from a video that is kept, and return what the row then says about
         it.
         """
-        made = await asyncio.to_thread(encode.measure, original)
         async with self._encoding:
             shown = await asyncio.to_thread(_polish, job, made, original, folder)
         video_key = (

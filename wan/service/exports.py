@@ -41,7 +41,8 @@ class Exports:
         """
         async with self._storage.workroom() as folder:
             job, video = await self._hold_video(job_id, owner, folder)
-            await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
+            size = (await asyncio.to_thread(video.stat)).st_size
+            await asyncio.to_thread(require_room, target.parent, more=size)
             with translate_errors():
                 await inputs.run_in_sandbox(
                     Asker(owner=owner),

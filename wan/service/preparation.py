@@ -1,5 +1,6 @@
 """References before they are sent: checked, cleaned and kept."""
 
+import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from wan.environment.open_files import open_file
 from wan.media import inputs
 from wan.service.references import References
 from wan.storage.objects import Storage
-from wan.storage.uploads import Original
+from wan.storage.uploads import SAMPLES, Original
 
 Input = TypeVar("Input", inputs.VideoInput, inputs.SoundInput)
 
@@ -51,6 +52,23 @@ class Preparation:
 
     def __init__(self, storage: Storage, references: References) -> None:
         self._storage, self._references = storage, references
+
+    async def recognize(self, request: Request) -> Prepared | None:
+        """Return what tells the references of a request apart, found without opening a file; None
+        where one has to be opened.
+        """
+        found = [await self._recognize(kind, source) for kind, source in _list_sources(request)]
+        known = [one for one in found if one is not None]
+        return Prepared(known, []) if len(known) == len(found) else None
+
+    async def _recognize(self, kind: str, source: Media) -> Reference | None:
+        if isinstance(source, str):
+            return Reference(kind=kind, url=source)
+        if isinstance(source, bytes) or source.parent == SAMPLES:  # the app's own
+            sha256 = await asyncio.to_thread(inputs.digest, source)
+            return Reference(kind=kind, sha256=sha256)
+        original = await self._references.find_original(source)
+        return None if original is None else Reference(kind=kind, sha256=original.sha256)
 
     async def prepare(self, request: Request, asker: Asker) -> Prepared:
         """Check and keep every reference of a request, in the order in which the model numbers
@@ -147,6 +165,17 @@ class Preparation:
         about = {"key": key, "sent_key": key, "sha256": original.sha256, "bytes": original.bytes}
         about["name"] = _name_of(source)
         return taken, about, _earlier_changes(original, changes) + taken.adjustments
+
+
+def _list_sources(request: Request) -> list[tuple[str, Media]]:
+    """Return the references of a request in the order in which `prepare` gives them."""
+    if not isinstance(request, ImageToVideoRequest):
+        return [*request.in_order]
+    sound = request.reference_audio
+    return [
+        ("image", request.reference_image),
+        *([] if sound is None else [("audio", sound)]),
+    ]
 
 
 def _name_of(source: bytes | Path) -> str:

@@ -63,7 +63,7 @@ class References:
         """
         if not isinstance(source, Upload):
             return await self.keep(copy, ending), measured
-        original = await asyncio.to_thread(self.uploads.original, source)
+        original = await self.find_original(source)
         if original is not None:
             await self._hold(original.key)
             if await self.storage.has(original.key):
@@ -72,6 +72,14 @@ class References:
         return key, original or await self._replace_upload(
             source, copy, replace(measured, key=key), owner
         )
+
+    async def find_original(self, source: Path) -> Original | None:
+        """Return what an upload was before its clean copy replaced it; None for a file that has to
+        be opened to know.
+        """
+        if not isinstance(source, Upload):
+            return None
+        return await asyncio.to_thread(self.uploads.original, source)
 
     async def drop(self, jobs: Sequence[Job], began: float) -> None:
         """Delete what deleted jobs were made from, unless another has it too, and all that was made

@@ -138,7 +138,7 @@ class Runner:
             await asyncio.gather(*self._steps, return_exceptions=True)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_LIMIT):
-                    await asyncio.gather(*self._submitting.paying.values(), return_exceptions=True)
+                    await asyncio.gather(*self._submitting.paying, return_exceptions=True)
 
     async def _start_due(self) -> None:
         """Claim the jobs that are due, and begin a step with each."""
@@ -167,7 +167,7 @@ class Runner:
                 self._clock(),
                 lease=LEASE,
                 accounts=list(self._connections),
-                but=list(self._submitting.paying),
+                but=list(self._submitting.paying.values()),
                 unsent=self._sendable(),
             )
         )

@@ -197,6 +197,7 @@ class Studio:
         opened.push_async_callback(self._release_unsent, Queue(stores.database))
         work = {
             "runner": parts.runner.run(),
+            "watching": parts.watching.run(),
             "keys": parts.access.prune_keys(),
             "cleanup": self._keep_clean(stores, parts.runner),
         } | ({"demo": _keep_simulator(demo)} if simulated else {})

@@ -21,6 +21,7 @@ from wan.service.job_writer import JobWriter, quote_error
 from wan.service.metrics import Metrics
 from wan.service.polling import IDLE
 from wan.service.tasks import Tasks
+from wan.service.waiting_lines import WaitingLines
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage
 
@@ -35,6 +36,8 @@ _UPLOAD_GOOD = (
 # seconds after which an upload that was never finished is tried by another; twice is a waste, no
 # more
 _UPLOAD_LEASE = 120.0
+# Seconds between two looks whether a job is next in line: those before it may all be cancelled
+_LONGEST_IN_LINE = 10.0
 
 
 class Submitting:
@@ -56,16 +59,24 @@ class Submitting:
         self._queue, self._accounts, self._storage = queue, accounts, storage
         self._gateway, self._tasks, self._evidence = gateway, tasks, evidence
         self._writer, self._metrics, self._clock = writer, metrics, clock
-        self.paying: dict[str, asyncio.Task[Job | None]] = {}
-        """The paid requests in hand, by the ids of their jobs."""
+        self._lines = WaitingLines(queue, clock)
+        self.paying: dict[asyncio.Task[Job | None], str] = {}
+        """The paid requests in hand, and the ids of their jobs: a job whose lease ended has two, of
+        which the database lets one be sent.
+        """
 
     async def start(self, job: Job, connection: Connection) -> Job | None:
         """QUEUED: go on when fewer jobs than the account's limit are on their way."""
         if job.cancel_wanted:
             return await self._writer.end(job, JobState.CANCELLED, Message.of("cancelled"))
-        started = await self._queue.start(job, self._clock(), at_once=catalog.RUNNING_AT_ONCE)
+        before = await self._lines.find_place(job) - 1
+        started = (
+            await self._queue.start(job, self._clock(), at_once=catalog.RUNNING_AT_ONCE)
+            if before < catalog.RUNNING_AT_ONCE
+            else None
+        )
         if started is None:
-            return await self._writer.keep_waiting(job, IDLE, said=None)
+            return await self._writer.keep_waiting(job, _until_next(before), said=None)
         self._evidence.record(started)
         return started
 
@@ -96,8 +107,8 @@ class Submitting:
         # Not even our own end stops this: an answer that nobody waits for would leave a paid task
         # without its id.
         paying = asyncio.create_task(self._pay(lease.job, connection, body))
-        self.paying[job.id] = paying
-        paying.add_done_callback(lambda _: self.paying.pop(job.id))
+        self.paying[paying] = job.id
+        paying.add_done_callback(self.paying.pop)
         return await asyncio.shield(paying)
 
     async def _pay(self, job: Job, connection: Connection, body: dict[str, Any]) -> Job | None:
@@ -185,3 +196,10 @@ class Submitting:
         finally:
             await self._accounts.note_upload(*which, url)
         return url
+
+
+def _until_next(before: int) -> float:
+    """Return the seconds until a job with so many before it in line may be the next: the service
+    takes them so fast and no faster.
+    """
+    return max(IDLE, min(before / catalog.SUBMITS_PER_SECOND, _LONGEST_IN_LINE))

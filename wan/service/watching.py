@@ -23,10 +23,10 @@ from wan.service.changes import Changes
 from wan.service.library import Library
 from wan.service.metrics import Metrics
 from wan.service.runner import Runner
+from wan.service.waiting_lines import WaitingLines
+from wan.service.watched_jobs import WatchedJobs
 
-_LINES_KEPT = 100  # lines of waiting jobs; each account and model has one
-_LINE_KEPT = 0.3  # seconds for which a line that was read is used again
-_RECHECK = 1.0  # seconds between two reads of a followed row that another process may have written
+_RETRY = 1.0  # seconds until a row that could not be read is read again
 _STATE_MESSAGES = {  # what is happening in a state, where the row itself has no message
     JobState.UPLOADING: "uploading",
     JobState.SUBMITTING: "submitting",
@@ -51,11 +51,17 @@ class Watching:
         metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
-        self._queue, self._jobs, self._library = Queue(database), Jobs(database), library
+        self._jobs, self._library = Jobs(database), library
         self._durations = Durations(database)
         self._keys, self._runner = keys, runner
-        self._changes, self._metrics, self._clock = changes, metrics, clock
-        self._lines: dict[tuple[str, str], tuple[float, dict[str, int]]] = {}
+        self._metrics, self._clock = metrics, clock
+        queue = Queue(database)
+        self._lines = WaitingLines(queue, clock)
+        self._watched = WatchedJobs(queue, self._lines, keys, runner, changes)
+
+    async def run(self) -> None:
+        """Tell viewers of changes, until cancelled."""
+        await self._watched.run()
 
     async def follow(
         self, job_id: str, *, owner: str, again: float = math.inf
@@ -80,9 +86,9 @@ class Watching:
         """
         seen: list[JobEvent] = []
         given = time.monotonic()
-        with self._metrics.viewing():
+        with self._metrics.viewing(), self._watched.watch(job_ids) as changes:
             while True:
-                changes = self._changes.next
+                change = changes.next
                 events = await self._take_snapshots(job_ids, owner, seen)
                 if events and (
                     len(seen) != len(events)
@@ -95,15 +101,18 @@ class Watching:
                     yield seen
                 if events and not any(event.job.live for event in events):
                     return
+                pause = max(given + again - time.monotonic(), 0)
+                if not events or any(event.message.key == "paused" for event in events):
+                    pause = min(pause, _RETRY)  # whoever looks for all may have had more luck
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_RECHECK):
-                        await changes.wait()
+                    async with asyncio.timeout(pause):
+                        await change.wait()
 
     async def snapshot(self, job_id: str, *, owner: str) -> JobEvent:
         """Return a job as it is at this moment, with a message. Raises JobNotFound."""
         job = await self._library.get(job_id, owner=owner)
-        place = await self._place_in_line(job) if job.state is JobState.QUEUED else None
-        expected = 0.0 if job.is_film else await self._expect(job)
+        place = await self._lines.find_place(job) if job.state is JobState.QUEUED else None
+        expected = await self._expect(job) if job.state is JobState.RUNNING else 0.0
         if job.live and job.account not in self._keys:
             job = replace(job, said=_waiting_message(job))
         elif job.live and self._runner.stuck:
@@ -170,22 +179,6 @@ class Watching:
         """
         running = job.state is JobState.RUNNING and job.running_at
         return max(self._clock() - (running or job.state_at), 0.0)
-
-    async def _place_in_line(self, job: Job) -> int:
-        """Return the place in our own line, from 1. The whole line is asked for once for all who
-        look at about the same time.
-        """
-        which, now = (job.account, job.model), self._clock()
-        read_at, places = self._lines.get(which, (-math.inf, {}))
-        if (
-            not job.state_at < read_at <= now < read_at + _LINE_KEPT
-        ):  # what has come since then is not in it
-            ordered = await self._queue.list_waiting(*which, now)
-            places = {job_id: place for place, job_id in enumerate(ordered, 1)}
-            self._lines[which] = now, places
-            if len(self._lines) > _LINES_KEPT:
-                del self._lines[next(iter(self._lines))]
-        return places.get(job.id, len(places) + 1)
 
 
 def _waiting_message(job: Job) -> Message:

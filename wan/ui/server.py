@@ -42,6 +42,7 @@ from wan.web.routes import routes
 from wan.web.sessions import KNOWN, Sessions
 from wan.web.sign_in import SignIn
 from wan.web.sockets import LOOPBACK, Limits, raise_file_limit
+from wan.web.templating import compile_templates
 from wan.web.uploads import BodyUploads
 
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
@@ -217,6 +218,7 @@ class Server:
         try:
             async with self._studio:
                 self._opened.set()
+                threading.Thread(target=compile_templates, daemon=True).start()
                 await leave.wait()
         except Exception as error:  # noqa: BLE001 - raised again by `run`, on the thread that waits
             self._trouble = error

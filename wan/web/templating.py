@@ -1,12 +1,14 @@
 """HTML from jinja2 templates, which escape whatever people and the service write."""
 
 import re
+import time
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from wan.domain.file_names import name_file
@@ -19,6 +21,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 """The templates that pages behind a review link and the app's page share."""
 _BETWEEN_TAGS = re.compile(r"(?<=[>}])\s*\n\s*|\s*\n\s*(?=[<{])")
 _LINE_BREAK = re.compile(r"\s*\n\s*")
+_FOLDERS: list[tuple[Path, ...]] = []  # of every renderer
+_BREATH = 0.01  # seconds between two templates that are compiled ahead
 
 
 class _Loader(FileSystemLoader):
@@ -34,11 +38,33 @@ class _Loader(FileSystemLoader):
         return plain, name, is_current
 
 
+class _Compiled(BytecodeCache):
+    """What templates were compiled to, for all languages."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, Any] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Put a template's code where jinja2 looks for it."""
+        bucket.code = self._codes.get(bucket.key)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code of a template."""
+        self._codes[bucket.key] = bucket.code
+
+
+_COMPILED = _Compiled()
+
+
 @cache
 def _environment(folders: tuple[Path, ...], language: Language) -> Environment:
     """The templates of some folders, spoken in one language."""
     environment = Environment(
-        loader=_Loader(folders), autoescape=True, undefined=StrictUndefined, auto_reload=False
+        loader=_Loader(folders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        bytecode_cache=_COMPILED,
     )
     environment.globals |= {
         "language": language,
@@ -60,6 +86,7 @@ def _environment(folders: tuple[Path, ...], language: Language) -> Environment:
 
 def renderer(*folders: Path) -> Callable[..., Markup]:
     """Return the `render` of templates that stand in these folders."""
+    _FOLDERS.append(folders)
 
     def render(template: str, language: Language, /, **values: Any) -> Markup:
         """Fill a template, named by its file. In it, and in macros that it imports, `text(key, …)`
@@ -73,6 +100,18 @@ def renderer(*folders: Path) -> Callable[..., Markup]:
 
 
 render = renderer(TEMPLATES)
+
+
+def compile_templates() -> None:
+    """Compile every template, which else the first event does that needs it, on the event loop. A
+    little at a time, in a thread: it takes half a second. Blocks.
+    """
+    for folders in _FOLDERS:
+        for language in TAGS:
+            environment = _environment(folders, language)
+            for name in environment.list_templates(extensions=["html"]):
+                environment.get_template(name)
+                time.sleep(_BREATH)
 
 
 def render_macro(name: str, language: Language, /, *values: Any, **named: Any) -> Markup:
