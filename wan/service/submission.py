@@ -339,7 +339,11 @@ class Submission:
         find = self._find_joinable if joins else self._find_same
         found = [await find(row) for row in rows]
         finished = [job for job in found if job is not None and not job.live]
-        return finished if len(finished) == len(rows) else []
+        if len(finished) < len(rows):
+            return []
+        for job in finished:
+            self._metrics.count_found(job)
+        return finished
 
     async def _find_joinable(self, job: Job) -> Job | None:
         """Return the job that another program without a token asked for, if its video is kept."""
