@@ -119,6 +119,13 @@ def test_running_says_what_it_costs_and_what_is_expected():
     assert "of about 1:15" in shown
 
 
+@pytest.mark.parametrize("state", list(JobState))
+def test_what_is_polled_now_and_then_says_that_it_may_be_a_little_old(state):
+    polled = state in (JobState.PENDING, JobState.RUNNING)
+    assert ("can be a little behind" in read(show_job("en", event(state)))) is polled
+    assert "can be a little behind" not in show_job("en", event(state, backend="simulator"))
+
+
 def test_a_simulated_run_never_speaks_of_a_charge():
     for state in JobState:
         assert "¥" not in show_job("en", event(state, backend="simulator"))
