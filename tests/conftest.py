@@ -108,6 +108,7 @@ def clean_environment(folder: Path) -> dict[str, str]:
         "HOME": str(folder / "home"),
         "OUTPUT_DIR": str(folder / "output"),
         "WAN_BACKEND": "simulator",
+        "WAN_POLL_SECONDS": "1",  # else a task is polled when runs of the real service usually end
         "WAN_SIMULATOR_PENDING": "0.2",
         "WAN_SIMULATOR_RUNNING": "0.4",
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'guard'}",

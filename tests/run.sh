@@ -112,7 +112,7 @@ say "installed after $SECONDS s; lint"
 .venv/bin/ruff check --quiet .
 .venv/bin/ruff format --check --quiet .
 
-say "types and tests: about 11 minutes on two cores; 1 with --quick; less for a file"
+say "types and tests: 10 to 25 minutes on two cores, by how quick they are; 1 or 2 with --quick; less for a file"
 .venv/bin/mypy >"$TESTS_RUN/types" 2>&1 </dev/null &
 types=$!
 status=0

@@ -321,8 +321,8 @@ _OWNERS = (
     _fault(
         "a job among those that match, in the order of another list",
         "database/listing.py",
-        "after = earlier | (same & (JOBS.c.id > job.id))",
-        "after = earlier",
+        "where > here, where < here,",
+        "where > here, _AT < job.created_at,",
         "database/test_store.py::test_each_job_has_its_place_among_those_that_match",
     ),
     _fault(

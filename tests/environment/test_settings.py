@@ -503,7 +503,8 @@ ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32",
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
-def test_files_in_every_usual_encoding(encoding, ends):
+def test_files_in_every_usual_encoding(encoding, ends, monkeypatch):
+    monkeypatch.delenv("WAN_POLL_SECONDS")
     text = ends.join(["# 设置", "export WAN_POLL_SECONDS = '20'", "WAN_ACCESS_CODE=视频", ""])
     Path(".env").write_bytes(text.encode(encoding))
     _credentials(

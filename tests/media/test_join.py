@@ -183,7 +183,12 @@ def test_settings_with_a_sound_are_read_back():
 
 
 @pytest.mark.anyio
-async def test_the_settings_of_a_job_say_what_was_measured(studio):
+async def test_the_settings_of_a_job_say_what_was_measured(studio, simulator):
+    with simulator.holding("RUNNING"):
+        asked = await studio.submission.submit(image(fps=24), owner=OWNER)
+        async for event in studio.watching.follow(asked.id, owner=OWNER):
+            if event.job.state is JobState.RUNNING:
+                break
     told = studio.library.describe(job := await finished(studio, image(fps=24)))
     assert told.items() >= embedded_settings.settings_of(job).items()
     assert (told["width"], told["height"], told["fps"], told["duration"]) == (1280, 720, 24, 2)

@@ -44,7 +44,6 @@ def _service(simulator, monkeypatch):
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
     monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
-    monkeypatch.setenv("WAN_POLL_SECONDS", "1")
     monkeypatch.setattr(polling, "next_poll_delay", lambda every, attempts=0, retry_after=None: 0.1)
 
 

@@ -183,7 +183,6 @@ async def studio(simulator, monkeypatch):
     monkeypatch.setenv("WAN_BACKEND", "dashscope")
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
-    monkeypatch.setenv("WAN_POLL_SECONDS", "1")
     monkeypatch.setattr(polling, "next_poll_delay", lambda every, attempts=0, retry_after=None: 0.1)
     async with Studio(load_settings()) as opened:
         yield opened
