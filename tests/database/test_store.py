@@ -235,7 +235,8 @@ def test_the_line_is_first_come_first_served(store):
 
 
 def line(store, now=NOW):
-    return store.queue.list_waiting("account", job().model, now)
+    (waiting,) = store.queue.list_waiting([("account", job().model)], now).values()
+    return waiting
 
 
 def test_one_address_does_not_queue_before_all(store):

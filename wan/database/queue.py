@@ -14,15 +14,12 @@ from wan.database.refusals import TooManyJobs, TooManyJobsOfAddress
 from wan.database.rows import insert, job_of, write
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, UNSENT_STATES
 from wan.database.takes import number
+from wan.database.waiting import Line, is_attended, select_waiting
 from wan.domain.jobs import LIVE, TRANSITIONS, Job, JobState, Spent
-from wan.domain.line import MEMORY, Turn, order_by_turn
 
 _OWNERS_OF_AN_ADDRESS = (
     5  # times what one owner may have on their way, an address may have: people share addresses
 )
-# seconds overdue after which a job that is not sent yet is one that nobody works on; whoever works
-# on one looks at it every second
-_UNATTENDED_AFTER = 15.0
 
 
 class Standing(NamedTuple):
@@ -83,12 +80,12 @@ class Queue(Part):
         return added
 
     @in_thread
-    def list_waiting(self, account: str, model: str, now: float) -> list[str]:
-        """Return the ids of the QUEUED jobs of an account and model that somebody looks after, as
+    def list_waiting(self, lines: Collection[Line], now: float) -> dict[Line, list[str]]:
+        """Return the ids of the QUEUED jobs in each of these lines that somebody looks after, as
         `wan.domain.line` orders them.
         """
         with self._database.reading() as connection:
-            return _select_waiting(connection, account, model, now)
+            return select_waiting(connection, lines, now)
 
     @in_thread
     def list_standings(self, job_ids: Sequence[str]) -> list[Standing]:
@@ -180,7 +177,7 @@ class Queue(Part):
             JobState.RUNNING,
             JobState.UNCERTAIN,
         )
-        same = (JOBS.c.account == job.account) & (JOBS.c.model == job.model) & _is_attended(now)
+        same = (JOBS.c.account == job.account) & (JOBS.c.model == job.model) & is_attended(now)
         with self._database.writing() as connection:
             lock(connection, [job.account])
             on_their_way = sa.select(sa.func.count()).where(
@@ -188,7 +185,8 @@ class Queue(Part):
             )
             if connection.execute(on_their_way).scalar_one() >= at_once:
                 return None
-            if _select_waiting(connection, job.account, job.model, now)[:1] not in ([], [job.id]):
+            line = job.account, job.model
+            if select_waiting(connection, [line], now)[line][:1] not in ([], [job.id]):
                 return None
             return write(connection, job, now, JobState.UPLOADING, {"started_at": now})
 
@@ -342,25 +340,6 @@ class Queue(Part):
         theirs = JOBS.select().where(*same, IS_LIVE, seen_by(job.owner, shared=True))
         found = connection.execute(theirs.limit(1)).first()
         return None if found is None else job_of(found)
-
-
-def _is_attended(now: float) -> sa.ColumnElement[bool]:
-    return JOBS.c.state.not_in(UNSENT_STATES) | (JOBS.c.due_at > now - _UNATTENDED_AFTER)
-
-
-def _select_waiting(connection: sa.Connection, account: str, model: str, now: float) -> list[str]:
-    """See `Queue.list_waiting`."""
-    same = (JOBS.c.account == account) & (JOBS.c.model == model)
-    columns = [JOBS.c.id, JOBS.c.owner, JOBS.c.address]
-    queued = sa.select(*columns, JOBS.c.created_at).where(
-        same, JOBS.c.state == JobState.QUEUED.value, _is_attended(now)
-    )
-    begun = sa.select(*columns, JOBS.c.started_at).where(same, JOBS.c.started_at > now - MEMORY)
-    waiting, lately = (
-        [Turn(row[0], row[1], row[2], row[3]) for row in connection.execute(asked)]
-        for asked in (queued, begun)
-    )
-    return order_by_turn(waiting, lately)
 
 
 def _may_be_claimed(unsent: Collection[str] | None) -> sa.ColumnElement[bool]:

@@ -80,12 +80,15 @@ class WatchedJobs:
 
     async def _describe(self, job_ids: Sequence[str]) -> dict[str, Hashable]:
         """Return what can change in a view of each of these jobs that is there."""
+        standings = await self._queue.list_standings(job_ids)
+        queued = [one for one in standings if one.state is JobState.QUEUED]
+        places = await self._lines.find_places(queued) if queued else {}
         return {
             one.id: (
                 one.version,
-                await self._lines.find_place(one) if one.state is JobState.QUEUED else None,
+                places.get(one.id),
                 one.account in self._keys,
                 self._runner.stuck,
             )
-            for one in await self._queue.list_standings(job_ids)
+            for one in standings
         }

@@ -95,18 +95,17 @@ class Watching:
                     or any(_has_changed(*pair) for pair in zip(seen, events, strict=True))
                 ):
                     seen, given = events, time.monotonic()
-                    yield events
-                elif seen and time.monotonic() - given >= again:
-                    given = time.monotonic()
                     yield seen
                 if events and not any(event.job.live for event in events):
                     return
-                pause = max(given + again - time.monotonic(), 0)
-                if not events or any(event.message.key == "paused" for event in events):
-                    pause = min(pause, _RETRY)  # whoever looks for all may have had more luck
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await change.wait()
+                paused = not events or any(event.message.key == "paused" for event in events)
+                retry = _RETRY if paused else math.inf  # whoever looks for all may have more luck
+                while not await _is_set(change, min(given + again - time.monotonic(), retry)):
+                    if seen and time.monotonic() - given >= again:
+                        given = time.monotonic()
+                        yield seen
+                    if paused:
+                        break
 
     async def snapshot(self, job_id: str, *, owner: str) -> JobEvent:
         """Return a job as it is at this moment, with a message. Raises JobNotFound."""
@@ -179,6 +178,14 @@ class Watching:
         """
         running = job.state is JobState.RUNNING and job.running_at
         return max(self._clock() - (running or job.state_at), 0.0)
+
+
+async def _is_set(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event for so long; return whether it came."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 def _waiting_message(job: Job) -> Message:

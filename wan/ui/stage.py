@@ -199,16 +199,18 @@ class TabStage:
         return self._empty(self.ready if gone else self._refusal(error, "act_broke_note"))
 
     async def _follow(self, owner: str, shown: Sequence[Take]) -> AsyncGenerator[str]:
-        """The views of the takes until all have ended or nobody listens. One that is given again
-        lets Gradio see that a page has been left.
+        """The views of the takes until all have ended or nobody listens. What is given again only
+        lets us see that a page has been left: to send it once more would cost as much as news.
         """
-        is_heard = make_listener_check()
+        is_heard, drawn = make_listener_check(), None
         async for events in self._studio.watching.follow_all(
             [take.job_id for take in shown], owner=owner, again=RECHECK
         ):
-            yield self._draw(shown, events)
+            if events is not drawn:
+                yield self._draw(shown, events)
             if not is_heard():
                 return
+            drawn = events
 
     async def find(self, caller: Caller, jobs: str) -> View:
         """The takes to show when the page is opened, and their view: those that this browser showed
