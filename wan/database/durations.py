@@ -11,6 +11,7 @@ from wan.domain.catalog import Tier, sizes_of
 from wan.domain.jobs import JobState
 
 _CLICK = 1.0  # seconds; the takes of one are written a millisecond apart
+_RECENT = 2000  # jobs of a model that are looked through, so that a rare kind costs no more
 
 
 class Durations(Part):
@@ -27,11 +28,8 @@ class Durations(Part):
         spans = (
             sa.select(seconds)
             .where(
-                JOBS.c.backend == backend,
-                JOBS.c.model == model,
-                JOBS.c.state == JobState.SUCCEEDED.value,
+                *_recent_of_kind(backend, model, duration),
                 seconds > 0,
-                JOBS.c.request["duration"].as_integer() == duration,
                 JOBS.c.request["size"].as_string().in_(sizes_of(tier)),
             )
             .order_by(JOBS.c.ended_at.desc())
@@ -50,12 +48,9 @@ class Durations(Part):
         made = (
             sa.select(JOBS.c.brief_id, JOBS.c.created_at, JOBS.c.started_at, JOBS.c.ended_at)
             .where(
-                JOBS.c.backend == backend,
-                JOBS.c.model == model,
-                JOBS.c.state == JobState.SUCCEEDED.value,
+                *_recent_of_kind(backend, model, duration),
                 JOBS.c.started_at.is_not(None),
                 JOBS.c.retried_from == "",
-                JOBS.c.request["duration"].as_integer() == duration,
             )
             .order_by(JOBS.c.ended_at.desc())
             .limit(last * takes)
@@ -70,6 +65,21 @@ class Durations(Part):
             for click in _group_by_click(rows)
             if len(click) == takes
         ]
+
+
+def _recent_of_kind(backend: str, model: str, duration: int) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions that a job is one of the last of a model, and made a video of so many
+    seconds at a backend.
+    """
+    ended = sa.select(JOBS.c.ended_at).where(JOBS.c.model == model, JOBS.c.ended_at >= 0)
+    before = ended.order_by(JOBS.c.ended_at.desc()).offset(_RECENT).limit(1).scalar_subquery()
+    return [
+        JOBS.c.model == model,
+        JOBS.c.ended_at > sa.func.coalesce(before, 0.0),
+        JOBS.c.backend == backend,
+        JOBS.c.state == JobState.SUCCEEDED.value,
+        JOBS.c.request["duration"].as_integer() == duration,
+    ]
 
 
 def _group_by_click(rows: Sequence[Any]) -> list[list[Any]]:

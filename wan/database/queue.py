@@ -157,7 +157,9 @@ class Queue(Part):
         """Return when the next job is due; None when nothing is. unsent: as for `claim`."""
         with self._database.reading() as connection:
             earliest = sa.select(sa.func.min(JOBS.c.due_at)).where(
-                IS_LIVE, JOBS.c.account.in_(accounts), _may_be_claimed(unsent)
+                # 0: SQLite looks at finished jobs one by one to find the least of their NULLs
+                *(JOBS.c.due_at >= 0, IS_LIVE, JOBS.c.account.in_(accounts)),
+                _may_be_claimed(unsent),
             )
             due = connection.execute(earliest).scalar()
             return None if due is None else float(due)

@@ -109,6 +109,7 @@ PROMPT_FOLDED = sa.func.coalesce(
 UNSENT_STATES = [state.value for state in sorted(UNSENT)]
 IS_LIVE = JOBS.c.state.in_([state.value for state in sorted(LIVE)])
 Index("jobs_due", JOBS.c.due_at)
+Index("jobs_due_of_account", JOBS.c.account, JOBS.c.due_at)
 Index("jobs_of_owner", JOBS.c.owner, JOBS.c.created_at)
 Index("takes_of_brief", JOBS.c.brief_id, JOBS.c.take)
 Index("jobs_of_address", JOBS.c.address, JOBS.c.state)
