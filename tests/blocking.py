@@ -1,6 +1,8 @@
 """A database for tests that run no event loop: every statement of its parts is made at once."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -58,6 +60,21 @@ class Store:
     ) -> Job:
         """Adds one job."""
         return self.queue.add([job], budget=budget, per_person=per_person, at_once=at_once)[0]
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[list[str]]:
+        """Yields how SQLite finds what is asked of jobs inside the block: a plan a question."""
+        plans: list[str] = []
+
+        def explain(connection: Any, _: Any, statement: str, given: Any, *more: Any) -> None:
+            if statement.startswith("SELECT") and "jobs" in statement:
+                with connection.connection.driver_connection as plain:
+                    found = plain.execute(f"EXPLAIN QUERY PLAN {statement}", given).fetchall()
+                plans.append(" ".join(row[3] for row in found))
+
+        sa.event.listen(self.engine, "before_cursor_execute", explain)
+        yield plans
+        sa.event.remove(self.engine, "before_cursor_execute", explain)
 
     def clear_log(self) -> None:
         asyncio.run(self.database.clear_log())

@@ -24,6 +24,7 @@ from tests.bench.plot import Line, Panel, draw
 from tests.browser.serving import App, served
 
 IN_FLIGHT, GUESTS, FINISHED = (10, 100, 1000), (10, 100), 20_000
+APART = 60.0  # seconds between the ends of two finished jobs
 SECONDS, SETTLING = 10, 8  # measured, and before it
 FOR_EVER = 100_000.0  # seconds that a task runs
 ROW = "Growth"
@@ -86,10 +87,8 @@ async def _in_flight(folder: Path) -> dict[int, Use]:
 
 async def _with_finished(folder: Path) -> Use:
     async with _app(folder) as (app, page, row):
-        now = time.time()
-        stamps = {"running_at": now - 80, "fetching_at": now - 5, "ended_at": now, "due_at": None}
-        ended = {"state": "SUCCEEDED", "submitted_at": now - 81, "width": 1280, "height": 720}
-        _add(app, row | stamps | ended, FINISHED)
+        ended = {"state": "SUCCEEDED", "due_at": None, "width": 1280, "height": 720}
+        _add(app, row | ended, FINISHED)
         _add(app, row, IN_FLIGHT[0] - 1)
         return await _measure(app, page)
 
@@ -126,10 +125,22 @@ async def _app(folder: Path) -> AsyncIterator[tuple[App, Visitor, dict[str, Any]
 
 
 def _add(app: App, row: Mapping[str, Any], count: int) -> None:
-    """Adds so many copies of a row, as jobs of their own."""
-    finished = row["state"] == "SUCCEEDED"
+    """Adds so many copies of a row, as jobs of their own. The finished ones ended one after the
+    other, the last one now.
+    """
+    finished, now = row["state"] == "SUCCEEDED", time.time()
 
     def copy(number: int) -> list[Any]:
+        end = now - (count - number) * APART
+        times = {
+            "created_at": end - 90,
+            "started_at": end - 85,
+            "submitted_at": end - 81,
+            "running_at": end - 80,
+            "fetching_at": end - 5,
+            "ended_at": end,
+            "state_at": end,
+        }
         own = {
             "id": secrets.token_urlsafe(16),
             "cache_key": secrets.token_hex(32),
@@ -139,7 +150,7 @@ def _add(app: App, row: Mapping[str, Any], count: int) -> None:
             "due_at": None if finished else time.time(),
             "created_at": row["created_at"] + number / 1000,
         }
-        return list((row | own).values())
+        return list((row | own | (times if finished else {})).values())
 
     marks = ", ".join("?" for _ in row)
     columns = ", ".join(f'"{name}"' for name in row)

@@ -464,16 +464,31 @@ def test_past_runs(store):
         store.add(job(number, state=JobState.SUCCEEDED, **spans))
     store.add(
         replace(
-            job(9, state=JobState.SUCCEEDED, running_at=NOW, fetching_at=NOW + 99),
+            job(
+                9, state=JobState.SUCCEEDED, running_at=NOW, fetching_at=NOW + 99, ended_at=NOW + 99
+            ),
             request={"duration": 10, "size": "1280*720"},
         )
     )
     large = {"duration": 5, "size": "1080P"}
-    told = {"running_at": NOW, "fetching_at": NOW + 99, "run_seconds": 88.5}
+    told = {"running_at": NOW, "fetching_at": NOW + 99, "ended_at": NOW + 99, "run_seconds": 88.5}
     store.add(job(10, state=JobState.SUCCEEDED, request=large, **told))
     kind = ("simulator", "wan2.6-i2v-flash", 5)
     assert sorted(store.durations.list_run_seconds(*kind, "720P")) == [4, 6, 8]
     assert store.durations.list_run_seconds(*kind, "1080P") == [88.5]
+
+
+def test_runs_of_a_rare_kind_are_looked_for_among_the_last_alone(store, monkeypatch):
+    monkeypatch.setattr("wan.database.durations._RECENT", 3)
+    ends = {"running_at": NOW, "due_at": None, "state": JobState.SUCCEEDED}
+    rare = {"duration": 10, "size": "1280*720"}
+    seconds = partial(store.durations.list_run_seconds, "simulator", "wan2.6-i2v-flash", 10)
+    for number, request in enumerate((rare, {}, rare, {}, {}), 1):
+        at = {"fetching_at": NOW + number, "ended_at": NOW + number}
+        store.add(job(number, **ends, **at, **({"request": request} if request else {})))
+    assert seconds("720P") == [3]
+    store.add(job(6, **ends, fetching_at=NOW + 6, ended_at=NOW + 6))
+    assert seconds("720P") == []
 
 
 def test_how_long_takes_took_together(store):

@@ -1,8 +1,7 @@
 """What all jobs come to."""
 
+import contextlib
 from decimal import Decimal
-
-import sqlalchemy as sa
 
 from tests.blocking import Store
 from tests.database.test_store import NOW, job
@@ -53,19 +52,20 @@ def test_what_is_reserved_counts_on_its_own_day(store: Store):
 
 
 def test_no_look_at_all_jobs_is_needed(tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}")
-    plans = []
-
-    def explain(connection, cursor, statement, given, *_):
-        if statement.startswith("SELECT") and "jobs" in statement:
-            with connection.connection.driver_connection as plain:
-                found = plain.execute(f"EXPLAIN QUERY PLAN {statement}", given).fetchall()
-            plans.append(" ".join(row[3] for row in found))
-
-    sa.event.listen(store.engine, "before_cursor_execute", explain)
-    store.totals.read("account", DAY, NOW)
-    store.close()
+    opened = contextlib.closing(Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}"))
+    with opened as store, store.explained() as plans:
+        store.totals.read("account", DAY, NOW)
     states, *spent = plans
     assert "COVERING INDEX" in states
     assert len(spent) == 2
     assert not [plan for plan in spent if "SCAN" in plan]
+
+
+def test_what_is_due_is_found_without_a_look_at_what_has_ended(tmp_path):
+    opened = contextlib.closing(Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}"))
+    with opened as store, store.explained() as plans:
+        store.queue.find_next_due(["account"])
+        store.queue.find_next_due(["account"], ["job1"])
+        store.queue.claim(NOW, lease=1, accounts=["account"])
+    assert len(plans) == 3
+    assert all("jobs_due_of_account (account=? AND due_at" in plan for plan in plans), plans
