@@ -32,6 +32,7 @@ from wan.service.polling import IDLE
 from wan.service.reconcile import Reconciliation
 from wan.service.submitting import Submitting
 from wan.service.tasks import Tasks
+from wan.service.waiting_lines import WaitingLines
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage
 
@@ -80,6 +81,8 @@ class Runner:
         """Whether the database took nothing when work was last asked for."""
         accounts, metrics = Accounts(database), metrics or Metrics()
         tasks = Tasks(gateway, accounts, evidence, metrics, clock)
+        self.lines = WaitingLines(self._queue, clock)
+        """The lines in which jobs wait, for viewers too."""
         self._writer = writer = JobWriter(self._queue, evidence, clock, pace, metrics)
         self._submitting = Submitting(
             queue=self._queue,
@@ -89,6 +92,7 @@ class Runner:
             tasks=tasks,
             evidence=evidence,
             writer=writer,
+            lines=self.lines,
             metrics=metrics,
             clock=clock,
         )

@@ -53,13 +53,14 @@ class Submitting:
         tasks: Tasks,
         evidence: Evidence,
         writer: JobWriter,
+        lines: WaitingLines,
         metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
         self._queue, self._accounts, self._storage = queue, accounts, storage
         self._gateway, self._tasks, self._evidence = gateway, tasks, evidence
         self._writer, self._metrics, self._clock = writer, metrics, clock
-        self._lines = WaitingLines(queue, clock)
+        self._lines = lines
         self.paying: dict[asyncio.Task[Job | None], str] = {}
         """The paid requests in hand, and the ids of their jobs: a job whose lease ended has two, of
         which the database lets one be sent.

@@ -23,7 +23,6 @@ from wan.service.changes import Changes
 from wan.service.library import Library
 from wan.service.metrics import Metrics
 from wan.service.runner import Runner
-from wan.service.waiting_lines import WaitingLines
 from wan.service.watched_jobs import WatchedJobs
 
 _RETRY = 1.0  # seconds until a row that could not be read is read again
@@ -55,9 +54,8 @@ class Watching:
         self._durations = Durations(database)
         self._keys, self._runner = keys, runner
         self._metrics, self._clock = metrics, clock
-        queue = Queue(database)
-        self._lines = WaitingLines(queue, clock)
-        self._watched = WatchedJobs(queue, self._lines, keys, runner, changes)
+        self._lines = runner.lines
+        self._watched = WatchedJobs(Queue(database), self._lines, keys, runner, changes)
 
     async def run(self) -> None:
         """Tell viewers of changes, until cancelled."""

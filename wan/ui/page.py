@@ -22,7 +22,12 @@ from wan.ui.caller import Caller, Events, explain
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.header import Header, show_header
 from wan.ui.first_price import FirstPrice
-from wan.ui.gradio_patches import deny_downloads, keep_no_values, making_no_server
+from wan.ui.gradio_patches import (
+    deny_downloads,
+    expect_no_matplotlib,
+    keep_no_values,
+    making_no_server,
+)
 from wan.ui.inputs import Page
 from wan.ui.stage import TabStage, make_viewers
 from wan.web.capacity import Capacity
@@ -53,6 +58,7 @@ def build(studio: Studio, opened: asyncio.Event) -> Page:
     """
     deny_downloads()
     keep_no_values()
+    expect_no_matplotlib()
     install_snippets()
     gr.set_static_paths(
         [SAMPLES]

@@ -51,6 +51,7 @@ _STYLES = (
     *("library", "library_job", "reviews", "verdicts", "discussion"),
 )
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun
+_PROGRESS_SECONDS = 0.25  # between two reports of how far a program's call is
 _STOP_LOOK = 0.2  # seconds between two looks whether somebody asked for the end
 _STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan would never end
 
@@ -80,10 +81,10 @@ class Server:
             KNOWN  # else a stream goes silent when 2,000 younger sessions have come
         )
         # Gradio 6.31.0 looks every millisecond whether an event has come, which costs an idle app
-        # some 7 % of a core; with these, under 2 %.
-        self._demo._queue.sleep_when_free = self._demo._queue.progress_update_sleep_when_free = (
-            _EVENT_SECONDS
-        )
+        # some 7 % of a core; with these, under 2 %. Whether one has gone on it asks each of a
+        # thousand slots.
+        self._demo._queue.sleep_when_free = _EVENT_SECONDS
+        self._demo._queue.progress_update_sleep_when_free = _PROGRESS_SECONDS
         self._demo._queue.ANALYTICS_MAX_EVENTS = (
             0  # nobody sees them, and after each refusal Gradio makes a table of all
         )
