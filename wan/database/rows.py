@@ -16,6 +16,7 @@ _BOOKKEEPING = frozenset(
     {"due_at", "attempts", "not_ours", "first_absent_at"}
 )  # of no interest to a viewer
 
+_KEYS = [column.key for column in JOBS.c]
 _UNSET: dict[str, Any] = {"take": 1, "name": "", "starred": False, "project": ""}
 """What stands for an empty column, as an earlier version writes it."""
 
@@ -107,8 +108,8 @@ def _values(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def job_of(row: Any) -> Job:
-    """Return the job that a row is."""
-    values = {column.key: row._mapping[column] for column in JOBS.c}
+    """Return the job of a row that begins with all columns of JOBS."""
+    values = dict(zip(_KEYS, row, strict=False))
     said = values.pop("said")
     names = values.pop("reference_names")
     if names:

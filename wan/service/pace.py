@@ -2,16 +2,19 @@
 
 import asyncio
 import math
+import time
+from collections.abc import Sequence
 
 from wan.database.durations import Durations
 from wan.domain import catalog
-from wan.domain.catalog import MODELS
+from wan.domain.catalog import MODELS, Tier
 from wan.domain.errors import StorageUnavailable
 from wan.domain.jobs import Job
 from wan.service import poll_schedule, polling
 from wan.service.polling import PollInterval
 
 _LONGEST_WAIT = 30.0  # seconds between two polls of a task that has not been started
+_LEARNED = 10.0  # seconds for which what was learned of a kind of job is used again
 
 
 class Pace:
@@ -25,6 +28,7 @@ class Pace:
     def __init__(self, durations: Durations, longest: float | None) -> None:
         self._durations, self._longest = durations, longest
         self.every = PollInterval(poll_schedule.EVERY if longest is None else longest)
+        self._learned: dict[tuple[str, str, int, Tier], tuple[float, Sequence[float]]] = {}
 
     async def until_next(self, job: Job, running: float) -> float:
         """Return the seconds until the next poll of a task that has been running for so many."""
@@ -42,11 +46,20 @@ class Pace:
             most = min(unlearned, self._longest, most)
         if job.simulated or most <= poll_schedule.SHORTEST:
             return unlearned
-        duration, tier = job.request["duration"], catalog.tier_of(job.request["size"])
         try:
-            runs = await self._durations.list_run_seconds(job.backend, job.model, duration, tier)
+            moments = await self._learn(job)
         except StorageUnavailable:
             return min(unlearned, most)
-        usual = MODELS[job.model].usual_seconds
-        moments = await asyncio.to_thread(poll_schedule.schedule, tuple(runs), usual)
         return min(poll_schedule.delay(moments, running), most)
+
+    async def _learn(self, job: Job) -> Sequence[float]:
+        """Return the moments at which jobs of this kind are polled. Raises StorageUnavailable."""
+        duration, tier = job.request["duration"], catalog.tier_of(job.request["size"])
+        kind = job.backend, job.model, duration, tier
+        since, moments = self._learned.get(kind, (-math.inf, ()))
+        if time.monotonic() - since >= _LEARNED:
+            runs = await self._durations.list_run_seconds(*kind)
+            usual = MODELS[job.model].usual_seconds
+            moments = await asyncio.to_thread(poll_schedule.schedule, tuple(runs), usual)
+            self._learned[kind] = time.monotonic(), moments
+        return moments
