@@ -28,12 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from wan.domain.catalog import ORIGINAL
 from wan.domain.errors import InvalidInput, WanError
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job, JobState
 from wan.domain.messages import Message
 from wan.domain.quoting import shorten
-from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.domain.results import RunFailed, VideoResult
 from wan.domain.turns import Asker
 from wan.environment.settings import load_settings
@@ -214,7 +215,7 @@ async def inspect_files(request: ImageToVideoRequest | ReferenceToVideoRequest) 
 
     Raises InvalidInput and StorageUnavailable.
     """
-    enlarged, framing = 1.0, {"size": OWN_SHAPE[0], "fit": "crop"}
+    enlarged, framing = 1.0, {"size": ORIGINAL, "fit": "crop"}
     if isinstance(request, ImageToVideoRequest):
         pictures, clips = [request.reference_image], []
         framing = {"size": request.size, **request.framing}

@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 
 from tests.bench import ffmpeg
 from tests.bench.figures import Figure
-from wan.simulator.films import FPS, QUALITY, Style, film
+from wan.simulator.films import FPS, PRESET, QUALITY, SEARCH, Style, film
 from wan.simulator.orders import Order, Reference
 from wan.simulator.sources import CLOSEST
 
@@ -106,7 +106,8 @@ async def _zoompan(folder: Path, picture: str) -> ffmpeg.Cost:
         [
             *(ffmpeg.find(), "-y", "-v", "error", "-i", str(folder / f"{picture}.png")),
             *("-f", "lavfi", "-i", "sine=220:sample_rate=44100", "-t", str(SECONDS), "-vf", steps),
-            *("-c:v", "libx264", "-preset", Style().preset, "-crf", str(QUALITY)),
+            *("-c:v", "libx264", "-preset", PRESET, "-crf", str(QUALITY)),
+            *("-x264-params", SEARCH),
             *("-pix_fmt", "yuv420p", "-c:a", "aac", "-ac", "2", "-movflags", "+faststart"),
             str(folder / "zoompan.mp4"),
         ]

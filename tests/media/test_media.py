@@ -30,7 +30,7 @@ from wan.media import encode, images, inputs
 FIELD = "reference_image"
 
 
-def taken(data: bytes | Path, size: str = "720P", fit: str = "crop") -> inputs.ImageInput:
+def taken(data: bytes | Path, size: str = catalog.ORIGINAL, fit: str = "crop") -> inputs.ImageInput:
     return inputs.prepare_image(FIELD, data, size=size, fit=fit)
 
 
@@ -216,15 +216,34 @@ def test_padding_keeps_the_whole_picture():
     assert green < 80
 
 
+@pytest.mark.parametrize("size", ["720P", "1080P", catalog.ORIGINAL])
+@pytest.mark.parametrize("given", [(451, 300), (1472, 828), (8000, 240)])
+def test_a_picture_in_its_own_shape_is_left_alone(given, size):
+    made = taken(picture(given), size)
+    assert opened(made.sent).size == (made.width, made.height) == given
+    assert made.kept == made.sent == taken(picture(given), "1280*720").kept
+    assert made.adjustments == []
+
+
 @pytest.mark.parametrize(
-    ("given", "sent"),
-    [((451, 300), (451, 300)), ((6000, 3000), (4096, 2048)), ((8000, 240), (8000, 240))],
+    ("given", "size", "sent"),
+    [
+        ((4000, 3000), "720P", (1275, 956)),
+        ((4000, 3000), "1080P", (1912, 1434)),
+        ((3000, 6000), "1080P", (1171, 2342)),
+        ((1500, 850), "720P", (1467, 831)),
+        ((8000, 300), "720P", (6400, 240)),  # as small as the service takes a side
+        ((6000, 3000), catalog.ORIGINAL, (4096, 2048)),
+    ],
 )
-def test_own_shape_is_left_alone(given, sent):
-    made = taken(picture(given), "1080P")
+def test_an_own_shape_has_few_more_pixels_than_its_video(given, size, sent):
+    made = taken(picture(given), size)
     assert opened(made.sent).size == sent
     assert (made.width, made.height) == given
-    assert made.kept == made.sent == taken(picture(given), "1280*720").kept
+    assert made.kept == taken(picture(given), "1280*720").kept
+    (note,) = made.adjustments
+    of, to = (f"{width}×{height}" for width, height in (given, sent))
+    assert note.say() == f"Your image ({of}) was scaled to {to}."
 
 
 @pytest.mark.parametrize(

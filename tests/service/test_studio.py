@@ -208,6 +208,38 @@ async def test_a_picture_in_its_own_shape(studio):
     assert done.adjustments == []
 
 
+async def test_a_large_photo_in_its_own_shape_goes_up_smaller_and_once(studio, simulator):
+    asked = image(size="720P", reference_image=picture((2400, 1800)))
+    before = simulator.stats()["uploads"]
+    done = await finished(studio, await studio.submission.submit(asked, owner=OWNER))
+    assert (done.width, done.height) == (1108, 830)
+    assert [one.key for one in done.adjustments] == ["image_scaled"]
+    (photo,) = done.references
+    assert (photo.width, photo.height) == (2400, 1800)
+    sizes = [await _picture_size(studio, key) for key in (photo.key, photo.sent_key)]
+    assert sizes == [(2400, 1800), (1275, 956)]
+    again = await studio.submission.submit(asked, owner=OWNER)
+    assert again.task_id == done.task_id
+    take = await studio.submission.submit(asked, owner=OWNER, new_take=True)
+    assert (await finished(studio, take)).state is JobState.SUCCEEDED
+    assert simulator.stats()["uploads"] == before + 1
+
+
+async def test_a_large_reference_image_goes_up_whole(studio):
+    request = ReferenceToVideoRequest(
+        prompt="character1 waves", reference_image=picture((2400, 1800)), duration=2
+    )
+    job = await studio.submission.submit(request, owner=OWNER)
+    await studio.submission.cancel(job.id, owner=OWNER)
+    assert job.adjustments == []
+    assert await _picture_size(studio, job.references[0].sent_key) == (2400, 1800)
+
+
+async def _picture_size(studio, key: str) -> tuple[int, int]:
+    with Image.open(await studio.stores.storage.local_copy(key)) as kept:
+        return kept.size
+
+
 async def test_references_become_a_video(studio, simulator, tmp_path):
     request = ReferenceToVideoRequest(
         prompt="character1 meets character2 and character3",

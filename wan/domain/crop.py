@@ -41,8 +41,11 @@ class Crop(NamedTuple):
 def enlargement(given: Pixels, size: str, fit: str, crop: Crop) -> float:
     """Return how many times larger a picture is shown in a video than it is.
 
-    given: its size in px. size: of the video, `W*H` or a tier, which keeps the picture's shape.
+    given: its size in px. size: of the video, `W*H` or a tier, which keeps the picture's shape;
+    `ORIGINAL` for a picture that no frame waits for.
     """
+    if size == catalog.ORIGINAL:
+        return 1.0
     if size in catalog.TIER_PIXELS:
         return math.sqrt(catalog.TIER_PIXELS[size] / (given[0] * given[1]))
     shape = catalog.parse_size(size)

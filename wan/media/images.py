@@ -6,6 +6,7 @@ file, write to another and answer in JSON.
 
 import hashlib
 import io
+import math
 from collections.abc import Sequence
 from typing import IO, Any, NamedTuple
 
@@ -25,6 +26,8 @@ _CONVERSIONS = {"HEIF": "heif_converted", "AVIF": "avif_converted"}  # not accep
 # counts.
 _ALBUM_FORMATS = ("MPO", "HEIF")
 _SENT_SIDE = 4096  # px, the longer side of an own shape; keeps a JPEG under the service's limit
+_SPARE = 1.15  # times the sides of a tier's frame; ours: more of an own shape would not be seen
+_OWN_SHAPE = (catalog.ORIGINAL, *OWN_SHAPE)
 _JPEG_QUALITY = 95
 _PREVIEW_SIDE = 960  # px
 _WHOLE_SIDE = 640  # px, of an image that a browser cannot show by itself
@@ -82,14 +85,15 @@ def prepare_image(
 ) -> dict[str, Any]:
     """Write two JPEGs, one after the other: the image in its own shape, and fitted as it is sent.
 
-    framing: as `wan.domain.framing` gives it. Returns the bytes of each (0 for the second where it
-    is the same), the width and height as given in px, how many times it is enlarged, and the
-    adjustments. Raises InvalidInput.
+    size: as for `_fit`. framing: as `wan.domain.framing` gives it. Returns the bytes of each (0 for
+    the second where it is the same), the width and height as given in px, how many times it is
+    enlarged, and the adjustments. Raises InvalidInput.
     """
     picture, adjustments = _read(field, given)
     frame = _Frame.of(**framing)
-    kept, scaled = _fit(picture, OWN_SHAPE[0], _Frame())
-    sent, fitted = (kept, scaled) if size in OWN_SHAPE else _fit(picture, size, frame)
+    kept, scaled = _fit(picture, catalog.ORIGINAL, _Frame())
+    is_same = size in _OWN_SHAPE and _own_shape(picture, size) == kept.size
+    sent, fitted = (kept, scaled) if is_same else _fit(picture, size, frame)
     kept.save(made, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     kept_bytes = made.seek(0, io.SEEK_END)
     if sent is not kept:
@@ -310,10 +314,12 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _fit(image: Image.Image, size: str, frame: _Frame) -> tuple[Image.Image, list[Message]]:
     """Return an image in exactly the shape of a size `W*H`, cropped or padded, and the adjustments.
 
-    For a tier ("720P") it keeps its own shape.
+    For a tier ("720P") it keeps its own shape, and only the pixels that the service can use; for
+    `ORIGINAL` all of them, as far as the service takes them.
     """
-    target = _own_shape(image) if size in OWN_SHAPE else catalog.parse_size(size)
-    return _resize(image, target, frame, keep=size in OWN_SHAPE)
+    keep = size in _OWN_SHAPE
+    target = _own_shape(image, size) if keep else catalog.parse_size(size)
+    return _resize(image, target, frame, keep=keep)
 
 
 def _resize(
@@ -354,7 +360,13 @@ def _pad(image: Image.Image, target: tuple[int, int], color: str) -> Image.Image
     return ground
 
 
-def _own_shape(image: Image.Image) -> tuple[int, int]:
-    """Return an image's size, within `_SENT_SIDE` unless that makes a side too short."""
-    scale = min(1.0, max(_SENT_SIDE / max(image.size), catalog.IMAGE_SIDES[0] / min(image.size)))
+def _own_shape(image: Image.Image, size: str = catalog.ORIGINAL) -> tuple[int, int]:
+    """Return an image's size, within `_SENT_SIDE` and what its video in a tier needs, unless that
+    makes a side too short.
+    """
+    scale = _SENT_SIDE / max(image.size)
+    if size in catalog.TIER_PIXELS:
+        pixels = catalog.TIER_PIXELS[size]
+        scale = min(scale, _SPARE * math.sqrt(pixels / (image.width * image.height)))
+    scale = min(1.0, max(scale, catalog.IMAGE_SIDES[0] / min(image.size)))
     return round(image.width * scale), round(image.height * scale)

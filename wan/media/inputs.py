@@ -204,7 +204,7 @@ def digest(source: bytes | Path) -> str:
 
 def prepare_image(field: str, source: bytes | Path, *, size: str, **framing: Any) -> ImageInput:
     """Check an image and fit it to a size `W*H`, cropped or padded; a tier ("720P") keeps its
-    shape.
+    shape, and `ORIGINAL` its pixels too.
 
     framing: as `wan.domain.framing` gives it. Raises InvalidInput, which says what came and what is
     allowed; and StorageUnavailable, as everything here that opens given files, where the disk is

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from wan.domain.catalog import ORIGINAL
 from wan.domain.jobs import Reference
 from wan.domain.messages import Message
 from wan.domain.plain_text import clean_line
-from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request
+from wan.domain.requests import ImageToVideoRequest, Media, Request
 from wan.domain.turns import Asker
 from wan.environment.open_files import open_file
 from wan.media import inputs
@@ -97,7 +98,7 @@ class Preparation:
         return await (
             self._prepare_video(asker, source)
             if kind == "video"
-            else self._prepare_image(asker, source, size=OWN_SHAPE[0], fit="crop")
+            else self._prepare_image(asker, source, size=ORIGINAL, fit="crop")
         )
 
     async def _prepare_image(

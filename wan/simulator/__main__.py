@@ -24,7 +24,7 @@ import uvicorn
 
 from .app import Setup, create_app
 from .faults import FaultBoard
-from .films import Style
+from .films import PRESET, Style
 from .tasks import Pace
 
 ALREADY_RUNNING = 3  # exit code
@@ -238,7 +238,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _add_film_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--preset", default="veryfast", help="x264's preset (default: %(default)s)")
+    parser.add_argument("--preset", default=PRESET, help="x264's preset (default: %(default)s)")
     parser.add_argument(
         "--still",
         action="store_true",
