@@ -22,6 +22,7 @@ _addresses = count(1)
 
 ROUTES = {
     "an event": f"{API}/queue/join",
+    "an event past the queue": f"{API}/run/predict",
     "a call": f"{API}/call/job",
     "a call, v2": f"{API}/call/v2/job",
     "cancel": f"{API}/cancel",

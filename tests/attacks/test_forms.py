@@ -139,12 +139,26 @@ def test_forged_values(event: str, visitors: Iterator[Visitor], record: Record):
 
 def test_forged_events(app: App, visitor: Visitor, record: Record):
     greet, nobody = visitor.event("greet"), secrets.token_urlsafe(32)
-    record("form: no value where one belongs", "refused", outcome(*visitor.call(greet, [])))
-    record(
-        "form: five values where three belong",
-        "showed something",
-        outcome(*visitor.call(greet, [nobody, "", "", {}, []])),
-    )
+    for way, call in (("form", visitor.call), ("form, past the queue", visitor.predict)):
+        record(f"{way}: no value where one belongs", "refused", outcome(*call(greet, [])))
+        record(
+            f"{way}: five values where three belong",
+            "showed something",
+            outcome(*call(greet, [nobody, "", "", {}, []])),
+        )
+        for more in (
+            {"batched": True},
+            {"event_id": "x"},
+            {"simple_format": True},
+            {"trigger_id": 99999},
+            {"event_data": [1]},
+            {"oauth_token": "x"},
+        ):
+            record(
+                f"{way}: {more}",
+                "showed something",
+                outcome(*call(greet, [nobody, "", ""], **more)),
+            )
     half = post(
         app.url,
         f"{API}/queue/join",
@@ -153,19 +167,8 @@ def test_forged_events(app: App, visitor: Visitor, record: Record):
     record("form: half a character", 400, half.status)
     for data in (None, "", {}, 1):
         record(f"form: data that is no list: {data!r}", 422, visitor.join(greet, data).status)
-    for more in (
-        {"batched": True},
-        {"event_id": "x"},
-        {"simple_format": True},
-        {"trigger_id": 99999},
-        {"event_data": [1]},
-        {"oauth_token": "x"},
-    ):
-        record(
-            f"form: {more}",
-            "showed something",
-            outcome(*visitor.call(greet, [nobody, "", ""], **more)),
-        )
+        past = visitor.predict(greet, data)
+        record(f"form, past the queue: data that is no list: {data!r}", (False, 422), past)
 
 
 CARRIED: list[Any] = [

@@ -216,6 +216,20 @@ def test_events_that_are_none(visitor: Visitor, record: Record):
     empty = next(number for number, one in visitor.events.items() if not one["backend_fn"])
     for number in (9999, -1, None, "greet", [1], {}, 2.5, 10**30, empty):
         record(f"event: number {number}", 404, visitor.join(number, []).status)
+        past = visitor.predict(number, [])
+        record(f"event: number {number}, past the queue", (False, 404), past)
+
+
+def test_only_the_greeting_passes_the_queue_by(app: App, visitor: Visitor, record: Record):
+    greetings = {n for n, one in visitor.events.items() if one["api_name"].startswith("greet")}
+    others = visitor.events.keys() - greetings
+    came = {visitor.predict(number, [])[1] for number in others}
+    record(f"events past the queue ({len(others)} numbers)", {404}, came)
+    shown = [visitor.predict(number, [visitor.token, "", ""])[0] for number in greetings]
+    record("events past the queue: the page's own, in each language", [True, True], shown)
+    body = {"session_hash": None, "fn_index": min(greetings), "data": ["", "", ""]}
+    nameless = post(app.url, f"{API}/run/predict", body).status
+    record("events past the queue: without a session", 400, nameless)
 
 
 ORIGINS = [
@@ -242,6 +256,13 @@ def test_origins(name: str, origin: str, app: App, visitor: Visitor, record: Rec
         {"session_hash": visitor.session, "fn_index": visitor.event("greet"), "data": ["", "", ""]},
         **foreign,
     )
+    past = post(
+        app.url,
+        f"{API}/run/predict",
+        {"session_hash": visitor.session, "fn_index": visitor.event("greet"), "data": ["", "", ""]},
+        **foreign,
+    )
+    record(f"origin: {name}, past the queue", 403, past.status)
     read = ask(app.url, "GET", "/config", headers=foreign | {"Cookie": "a=b"})
     leave = [
         name
@@ -321,6 +342,8 @@ def test_a_trusted_proxy_is_believed(proxied: App):
 
 def test_bodies(app: App, visitor: Visitor, record: Record):
     join = f"{API}/queue/join"
+    large = visitor.predict(visitor.event("greet"), ["x" * 100_000])
+    record("body: JSON of 100 kB, past the queue", (False, 413), large)
     many = {
         "session_hash": visitor.session,
         "fn_index": visitor.event("greet"),

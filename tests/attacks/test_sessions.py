@@ -22,11 +22,13 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield running
 
 
-def join(app: App, session: str, address: str, event: int, **headers: str) -> Answer:
+def join(
+    app: App, session: str, address: str, event: int, route: str = "queue/join", **headers: str
+) -> Answer:
     """Opens a session from an address."""
     return post(
         app.url,
-        f"{API}/queue/join",
+        f"{API}/{route}",
         {"session_hash": session, "fn_index": event, "data": [""]},
         **{"X-Forwarded-For": address},
         **headers,
@@ -52,6 +54,10 @@ def test_a_flood_of_sessions(proxied: App, record: Record):
     refused = flooded(proxied, greet, lambda _: own)
     record("flood: sessions from one address", 429, refused.status)
     record("flood: told when to come again", True, 1 <= int(refused.headers["retry-after"]) <= 60)
+    past = join(proxied, "past", own, greet, "run/predict")
+    record("flood: past the queue", 429, past.status)
+    # where Gradio's page reads it
+    record("flood: told past the queue", True, "Too many" in past.json()["error"])
     record(
         "flood: a known session waits for it", 200, join(proxied, known.session, own, greet).status
     )

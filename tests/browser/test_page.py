@@ -46,7 +46,7 @@ def test_opening_the_page_asks_the_server_once(blank: Page, app: App):
         "request",
         lambda request: (
             asked.append(names[request.post_data_json["fn_index"]])
-            if "/queue/join" in request.url
+            if request.url.rstrip("?").endswith(("/queue/join", "/run/predict"))
             else None
         ),
     )
@@ -62,7 +62,7 @@ def test_a_form_that_is_changed_before_the_page_is_answered_keeps_its_own_price(
     blank: Page, app: App
 ):
     held: list[Route] = []
-    blank.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
+    blank.route("**/run/predict*", lambda route: route.continue_() if held else held.append(route))
     go(blank, app.url)
     price = blank.locator("#wan-image-price .wan-price")
     expect(price).to_contain_text("¥1.50")  # as it is served

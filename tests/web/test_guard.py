@@ -343,6 +343,16 @@ async def test_of_all_routes_exactly_these_are_open(monkeypatch):
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("event", "direct", "status"), [(1, {1}, 200), (1, (), 404), (0, {1}, 404), (True, {1}, 404)]
+)
+async def test_past_the_queue_go_only_the_events_that_are_declared_so(event, direct, status):
+    body = json.dumps({"session_hash": "a", "fn_index": event, "data": []}).encode()
+    app = guarded(ok, events={0, 1}, direct=direct)
+    assert (await answered(app, scope("/gradio_api/run/predict", "POST"), body))[0] == status
+
+
+@pytest.mark.anyio
 async def test_the_metrics_are_nobodys_unless_somebody_may_read_them():
     peers = []
 

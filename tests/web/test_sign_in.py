@@ -145,15 +145,19 @@ def test_programs_sign_in_as_before(app: App):
 def test_without_a_session_nothing_but_the_page_is_answered(app: App, path: str):
     api = f"{app.url}{path}/gradio_api"
     event = {"fn_index": 0, "data": [], "session_hash": "somebody"}
+    ann = {"cookies": sign_in(app, "ann", "secret-of-ann", path).cookies}
+    events = plain_http.get(f"{app.url}{path}/config", **ann).json()["dependencies"]
+    greeting = event | {"fn_index": next(e["id"] for e in events if e["api_name"] == "greet")}
     for cookies in ({}, {"access-token-unsecure-x": "forged"}):
         with plain_http.Client(cookies=cookies) as client:
             assert [
                 client.post(f"{api}/queue/join", json=event).status_code,
+                client.post(f"{api}/run/predict", json=greeting).status_code,
                 client.post(f"{api}/call/image_to_video", json={"data": []}).status_code,
                 client.post(f"{api}/upload", files={"files": b"x"}).status_code,
                 client.get(f"{api}/info").status_code,
                 client.get(f"{app.url}{path}/config").status_code,
-            ] == [401] * 5
+            ] == [401] * 6
 
 
 def test_the_guesses_of_an_address_are_few_through_either_door(app: App):

@@ -132,6 +132,7 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
         shown,
         refuse=greeting.refuse,
         js="(...known) => window.wanPrivateLink.claimed(known)",
+        queue=False,  # every visit asks it: one request, where the queue takes two and a stream
     )
     greeted.then(None, forms, forms, js="(...forms) => window.wanStudio.arrived(forms)")
 

@@ -182,13 +182,15 @@ class Server:
             for handler in demo.fns.values()
             if handler.api_visibility == "public"
         ]
+        events = {number: event for number, event in demo.fns.items() if event.fn is not None}
         first = {path: first_script(language) for language, path in PATHS.items()}
         return Guard(
             app,
             sessions=Sessions(self._forget),
             uploads=BodyUploads(self._studio.uploads.folder),
             progress=demo.progress,
-            events={number for number, handler in demo.fns.items() if handler.fn is not None},
+            events=events.keys(),
+            direct={number for number, event in events.items() if not event.queue},
             public=public,
             trusted=settings.trusted_proxies,
             names=self._names,

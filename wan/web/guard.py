@@ -4,13 +4,14 @@ Gradio 6.31 answers on some eighty routes. The page and `gradio_client` need abo
 those are let through (`_READ`, `_WRITE`). The rest is blocked: fetching URLs for anybody
 (`proxy=`), `process_recording` (FFmpeg for anybody), `deep_link` (writes a visitor's form to disk),
 `monitoring`, `runs` and `run-history`, `component_server`, `vibe-*`, `stream`, `run/` and `api/`
-(they bypass the queue), and `call/` with a name that is not public. Files are served by
-`wan.web.routes`, from two folders only; Gradio's own route relays URLs and echoes request headers.
+(they bypass the queue; `run/predict` is open for the events that are declared so), and `call/` with
+a name that is not public. Files are served by `wan.web.routes`, from two folders only; Gradio's own
+route relays URLs and echoes request headers.
 
-What stays: an event of the page itself can be called by its number through `queue/join`, because
-that is how the page calls it. `wan.ui.inputs` makes sure that a handler gets the types which its
-components give, and the handlers check who asks. Anyone who knows an uploaded file's name, which
-cannot be guessed, can read it, once signed in where people sign in.
+What stays: an event of the page itself can be called by its number through `queue/join` or
+`run/predict`, because that is how the page calls it. `wan.ui.inputs` makes sure that a handler gets
+the types which its components give, and the handlers check who asks. Anyone who knows an uploaded
+file's name, which cannot be guessed, can read it, once signed in where people sign in.
 """
 
 import contextlib
@@ -41,6 +42,7 @@ from wan.web.uploads import UPLOAD_LIMIT, BodyUploads
 _log = logging.getLogger(__name__)
 
 _API = "/gradio_api"
+_JOIN, _PREDICT = f"{_API}/queue/join", f"{_API}/run/predict"  # events by their numbers
 _READ = (
     r"/|/zh|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon"
     r"|/(?:assets|static)/.+|/healthz|/readyz|/metrics|/media/.+|/reference/.+|/still/.+"
@@ -54,7 +56,10 @@ _NAMED = f"{_API}/call/v2/"  # calls with named parameters
 _REVIEW = "/review/"
 _BEHIND_LINKS = (_REVIEW, "/video/")
 _REVIEW_ACTIONS = "verdict|reply|edit|delete|name|own"
-_WRITE = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/(?:{_REVIEW_ACTIONS})"
+_WRITE = (
+    rf"{_JOIN}|{_PREDICT}|{_API}/(?:cancel|reset|upload)"
+    rf"|{_REVIEW}[\w-]{{1,100}}/(?:{_REVIEW_ACTIONS})"
+)
 _METRICS = "/metrics"
 _LOGIN = r"/login/?|/gradio_api/login_check"  # if logins are set
 _LOGOUT = "/logout"  # by POST only, which no link or image can trigger
@@ -76,12 +81,12 @@ class Guard:
     """The whole app, guarded.
 
     progress: the events in progress. uploads: what comes in bodies with files. events: numbers of
-    those that have a handler. public: names of handlers that may be called by name. trusted:
-    networks of trusted proxies. names, root: where the app is reached, as configured. hosts:
-    further hosts whose pages are its own. scripts: the inline scripts that may run. first: the one
-    that a page begins with, by the page's path. sign_in: how people sign in, where they do. mcp:
-    whether agents may call. space: whether this is a Space. may_read_metrics: whether a request, as
-    it came from its socket, may.
+    those that have a handler. direct: of those among them that pass the queue by. public: names of
+    handlers that may be called by name. trusted: networks of trusted proxies. names, root: where
+    the app is reached, as configured. hosts: further hosts whose pages are its own. scripts: the
+    inline scripts that may run. first: the one that a page begins with, by the page's path.
+    sign_in: how people sign in, where they do. mcp: whether agents may call. space: whether this is
+    a Space. may_read_metrics: whether a request, as it came from its socket, may.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class Guard:
         progress: Events,
         uploads: BodyUploads,
         events: Container[object],
+        direct: Container[object] = (),
         public: Iterable[str],
         trusted: Networks,
         names: HostNames,
@@ -104,7 +110,8 @@ class Guard:
         space: bool = False,
         may_read_metrics: Callable[[Scope], bool] = lambda _: False,
     ) -> None:
-        self._app, self._sessions, self._events = app, sessions, events
+        self._app, self._sessions = app, sessions
+        self._numbers = {_JOIN: events, _PREDICT: direct}
         self._trusted, self._hosts = trusted, hosts
         self._progress, self._bodies, self._uploads = progress, Bodies(), uploads
         self._review_writes = RateLimit(*_REVIEW_WRITE_RATE)
@@ -264,8 +271,8 @@ class Guard:
         """Count the session and the event that a JSON body asks for. Raises RequestRefused."""
         path, asked = scope["path"], parse_body(body.content())
         public = path.startswith(f"{_API}/call/")
-        if path == f"{_API}/queue/join":
-            if type(event := asked.get("fn_index")) is not int or event not in self._events:
+        if (numbers := self._numbers.get(path)) is not None:
+            if type(event := asked.get("fn_index")) is not int or event not in numbers:
                 raise RequestRefused(404)
             public, scope[SESSION] = self._progress.is_public(event), asked.get("session_hash")
             if not public and body.size > EVENT_LIMIT:
@@ -279,7 +286,7 @@ class Guard:
                 422, "values_odd", given="nothing" if values is None else type(values).__name__
             )
         session = asked.get("session_hash")
-        nameless = session is None and path != f"{_API}/queue/join"
+        nameless = session is None and path not in self._numbers
         known = None if nameless else _require_session(session)
         self._sessions.admit(known, scope["client"][0])
         held.enter_context(self._progress.join(scope, public=public, session=known))

@@ -43,7 +43,9 @@ class RequestRefused(Exception):
         )
         if self._said is not None:
             detail = self._said.say("zh" if language.startswith("zh") else "en")
-        return JSONResponse({"detail": detail}, self.status, headers=self.headers)
+        # `error` is what Gradio's page shows of an event past the queue (6.31.0).
+        shown = {"detail": detail, "error": detail}
+        return JSONResponse(shown, self.status, headers=self.headers)
 
 
 class Redirect(RequestRefused):
