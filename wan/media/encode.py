@@ -110,12 +110,14 @@ def conform(
     ):
         width, height = catalog.parse_size(size)
         before = given.streams.video[0]
-        steps = fit_filters(before, width, height, fit, pad_color)
+        steps = [*fit_filters(before, width, height, fit, pad_color), ("fps", str(fps))]
+        if before.average_rate is not None and fps < before.average_rate:
+            steps.insert(0, steps.pop())  # scales only those frames that stay
         picture = add_video_track(made, before, width, height, fps)
         sound = (
             made.add_stream_from_template(given.streams.audio[0]) if given.streams.audio else None
         )
-        for frame in filter_frames(given, *steps, ("fps", str(fps))):
+        for frame in filter_frames(given, *steps):
             made.mux(picture.encode(frame))
         made.mux(picture.encode(None))
         if sound is not None:
@@ -148,6 +150,7 @@ def add_video_track(
         options={"crf": "17", "preset": "veryfast"},
     )
     picture.width, picture.height, picture.pix_fmt = width, height, "yuv420p"
+    picture.thread_type = "AUTO"  # several frames at once, where PyAV's default is slices of one
     for name in ("color_range", "color_primaries", "color_trc", "colorspace"):
         setattr(picture.codec_context, name, getattr(like.codec_context, name))
     return picture
@@ -159,6 +162,8 @@ def fit_filters(
     """Return FFmpeg's filters, name and arguments, that fit a video to a size unstretched: one
     whose shape is nearly that of the size is scaled to it.
     """
+    if (given.width, given.height) == (width, height):
+        return []  # FFmpeg's scale would work on each frame all the same (8.1)
     if abs(given.width * height / (given.height * width) - 1) <= ALIKE:
         return [("scale", f"{width}:{height}:flags=lanczos")]
     if fit == "pad":
@@ -174,6 +179,7 @@ def fit_filters(
 
 def filter_frames(given: InputContainer, *steps: tuple[str, str]) -> Iterator[VideoFrame]:
     """Yield the frames of a video after FFmpeg's filters, each a name and its arguments."""
+    given.streams.video[0].thread_type = "AUTO"  # decodes some frames ahead
     graph = av.filter.Graph()
     source = graph.add_buffer(template=given.streams.video[0])
     graph.link_nodes(
