@@ -31,8 +31,8 @@ Pictures: TypeAlias = "Iterator[tuple[Fraction, list[Packet[VideoStream]]]]"
 """Encoded pictures, and until when they last, in seconds of the film."""
 Block = NDArray[np.float32]  # of sound: two rows, a column for each sample
 
-# For whoever decodes no picture: else FFmpeg decodes the first one of each file that it opens, which
-# takes 16 ms at 1080p, where the rest takes 2.
+# Where no picture is decoded: else FFmpeg decodes the first of each file that it opens, which takes
+# 16 ms at 1080p, where the rest takes 2.
 _UNDECODED = probe.OPTIONS | {"skip_frame": "all"}
 _RATE = 48_000  # samples of sound per second
 _BLOCK = 4_800  # samples of silence written at once
