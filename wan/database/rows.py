@@ -108,7 +108,8 @@ def _values(changes: dict[str, Any]) -> dict[str, Any]:
 
 def job_of(row: Any) -> Job:
     """Return the job that a row is."""
-    values = {column.key: row._mapping[column] for column in JOBS.c}
+    mapping = row._mapping  # made anew each time that it is asked for
+    values = {column.key: mapping[column] for column in JOBS.c}
     said = values.pop("said")
     names = values.pop("reference_names")
     if names:
