@@ -129,9 +129,17 @@ def test_searching_and_filtering(owner: Page):
     expect(owner.locator(".wan-item")).to_have_count(0)
 
 
+_RENDER_ANEW = """() => new Promise((done) => {
+    const changed = ({ target }) => target.closest('#wan-library-grid') && done();
+    document.addEventListener('wan-change', changed);
+    wanLibrary.look();
+})"""
+
+
 def test_a_card_under_the_pointer_plays_unless_nothing_shall_move(owner: Page):
-    playing = """() => [...document.querySelectorAll('.wan-item video')]
-        .map((video, number) => video.paused ? -1 : number).filter((number) => number >= 0)"""
+    playing = """() => [...document.querySelectorAll('.wan-item')]
+        .map((card, number) => card.querySelector('video')?.paused === false ? number : -1)
+        .filter((number) => number >= 0)"""
     owner.locator("[data-event=open]").nth(0).hover()
     owner.wait_for_timeout(600)  # twice as long as it would rest
     assert owner.evaluate(playing) == []
@@ -140,7 +148,9 @@ def test_a_card_under_the_pointer_plays_unless_nothing_shall_move(owner: Page):
         for number in (1, 2):
             owner.locator("[data-event=open]").nth(number).hover()
             owner.wait_for_function(f"({playing})().join() === '{number}'")
-        assert owner.evaluate("document.querySelectorAll('.wan-item video')[2].muted")
+        assert owner.evaluate("document.querySelector('.wan-item video').muted")
+        owner.evaluate(_RENDER_ANEW)
+        owner.wait_for_function(f"({playing})().join() === '2'")
         owner.locator("#wan-library-search").hover()
         owner.wait_for_function(f"({playing})().length === 0")
         owner.locator("[data-event=open]").nth(0).focus()
