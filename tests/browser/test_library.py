@@ -10,7 +10,7 @@ from pathlib import Path
 
 import av
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests import plain_http
 from tests.bench.library import row
@@ -98,6 +98,20 @@ def owner(three: Three, blank: Page, app: App) -> Page:
 def test_an_empty_library_says_so(page: Page):
     library(page)
     expect(page.locator(".wan-empty")).to_contain_text("No videos yet")
+
+
+def test_an_opened_library_is_asked_for_once(page: Page):
+    looks = list[str]()
+
+    def note(sent: Request) -> None:
+        if "/queue/join" in sent.url and '"number"' in (sent.post_data or ""):
+            looks.append(sent.url)
+
+    page.on("request", note)
+    library(page)
+    page.evaluate("wanLibrary.look()")
+    page.locator('[data-cards][data-number="2"]').wait_for()
+    assert len(looks) == 2, "of which the script asked for one"
 
 
 def test_searching_and_filtering(owner: Page):
