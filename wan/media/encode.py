@@ -26,7 +26,7 @@ from wan.media.probe import Clip
 # How much two shapes may differ before stretching one to the other shows. 1096x838, which is made
 # for 1088*832, differs by 0.0002.
 ALIKE = 0.02
-# As x264 takes of itself, up to a limit: at 1080p each takes 25 MB, for decoding and encoding.
+# As x264 takes of itself, up to a limit: at 1080p each takes 30 MB, for decoding and encoding.
 _THREADS = min((os.cpu_count() or 1) * 3 // 2, 6)
 _PLAIN_TAGS = frozenset(
     {

@@ -184,7 +184,7 @@ def _can_copy(paths: Sequence[Path], size: str, rate: Fraction) -> bool:
             if codec.name != "h264" or not _is_steady(given, rate):
                 return False
             shape = f"{codec.width}*{codec.height}"
-            tracks.add((shape, codec.pix_fmt, codec.extradata, stream.time_base))
+            tracks.add((shape, codec.extradata, stream.time_base))
     return len(tracks) == 1 and tracks.pop()[0] == size
 
 
