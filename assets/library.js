@@ -93,8 +93,9 @@ window.wanLibrary = (() => {
   });
 
   function gridRendered() {
-    // For the first time; what is triggered while a part is put in is lost.
-    if (!part("[data-cards]")) return setTimeout(selected, 60);
+    // For the first time; what was triggered before the part was put in, or meanwhile, is lost.
+    const now = performance.now();
+    if (!part("[data-cards]")) return setTimeout(() => looked <= now && selected(), 60);
     const number = Number(cards().number);
     newest = Math.max(newest, number);
     if (number && number < newest) return look();

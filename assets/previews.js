@@ -3,22 +3,30 @@
 (() => {
   const REST = 250; // ms on a card before it plays
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
-  let shown = null;
+  // One for all cards: with one in each, a page of them is there 6 ms later (Chromium, two cores).
+  const video = document.createElement("video");
+  Object.assign(video, { muted: true, loop: true, playsInline: true, tabIndex: -1 });
+  Object.assign(video, { disablePictureInPicture: true, ariaHidden: "true" });
+  let shown = null; // the picture over which it plays, or is about to
   let waits = 0;
 
   function look(card) {
-    const video = card?.querySelector("[data-preview]") ?? null;
-    if (video === shown) return;
+    const picture = card?.querySelector("[data-preview]") ?? null;
+    if (picture === shown) return;
     clearTimeout(waits);
-    shown?.pause();
-    shown = video;
-    if (video && !calm.matches && !navigator.connection?.saveData) waits = setTimeout(play, REST);
+    video.remove();
+    shown = picture;
+    if (picture && !calm.matches && !navigator.connection?.saveData) waits = setTimeout(play, REST);
   }
 
   function play() {
-    shown.muted = true;
-    shown.currentTime = 0;
-    shown.play().catch(() => {}); // it was left meanwhile, or is gone
+    video.src = shown.dataset.preview;
+    goOn();
+  }
+
+  function goOn() {
+    shown.firstElementChild.after(video); // below the length
+    video.play().catch(() => {}); // it was left meanwhile, or is gone
   }
 
   // How high the library's foot is, which is sticky: nothing gets the focus behind it.
@@ -26,6 +34,9 @@
     document.documentElement.style.setProperty("--w-foot", `${target.offsetHeight}px`),
   );
   document.addEventListener("wan-change", ({ target }) => {
+    // The cards were rendered anew, and it is no part of them.
+    const isPlayed = shown?.isConnected && shown.dataset.preview === video.getAttribute("src");
+    if (isPlayed && !video.isConnected) goOn();
     if (target.closest("#wan-library-foot")) height.observe(target.closest("#wan-library-foot"));
   });
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import av
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests import plain_http
 from tests.bench.library import row
@@ -100,6 +100,20 @@ def test_an_empty_library_says_so(page: Page):
     expect(page.locator(".wan-empty")).to_contain_text("No videos yet")
 
 
+def test_an_opened_library_is_asked_for_once(page: Page):
+    looks = list[str]()
+
+    def note(sent: Request) -> None:
+        if "/queue/join" in sent.url and '"number"' in (sent.post_data or ""):
+            looks.append(sent.url)
+
+    page.on("request", note)
+    library(page)
+    page.evaluate("wanLibrary.look()")
+    page.locator('[data-cards][data-number="2"]').wait_for()
+    assert len(looks) == 2, "of which the script asked for one"
+
+
 def test_searching_and_filtering(owner: Page):
     assert words(owner) == PROMPTS[::-1]
     search = owner.locator("#wan-library-search textarea, #wan-library-search input")
@@ -129,9 +143,17 @@ def test_searching_and_filtering(owner: Page):
     expect(owner.locator(".wan-item")).to_have_count(0)
 
 
+_RENDER_ANEW = """() => new Promise((done) => {
+    const changed = ({ target }) => target.closest('#wan-library-grid') && done();
+    document.addEventListener('wan-change', changed);
+    wanLibrary.look();
+})"""
+
+
 def test_a_card_under_the_pointer_plays_unless_nothing_shall_move(owner: Page):
-    playing = """() => [...document.querySelectorAll('.wan-item video')]
-        .map((video, number) => video.paused ? -1 : number).filter((number) => number >= 0)"""
+    playing = """() => [...document.querySelectorAll('.wan-item')]
+        .map((card, number) => card.querySelector('video')?.paused === false ? number : -1)
+        .filter((number) => number >= 0)"""
     owner.locator("[data-event=open]").nth(0).hover()
     owner.wait_for_timeout(600)  # twice as long as it would rest
     assert owner.evaluate(playing) == []
@@ -140,7 +162,9 @@ def test_a_card_under_the_pointer_plays_unless_nothing_shall_move(owner: Page):
         for number in (1, 2):
             owner.locator("[data-event=open]").nth(number).hover()
             owner.wait_for_function(f"({playing})().join() === '{number}'")
-        assert owner.evaluate("document.querySelectorAll('.wan-item video')[2].muted")
+        assert owner.evaluate("document.querySelector('.wan-item video').muted")
+        owner.evaluate(_RENDER_ANEW)
+        owner.wait_for_function(f"({playing})().join() === '2'")
         owner.locator("#wan-library-search").hover()
         owner.wait_for_function(f"({playing})().length === 0")
         owner.locator("[data-event=open]").nth(0).focus()

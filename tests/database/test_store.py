@@ -769,15 +769,15 @@ def test_the_library_filters_and_counts(store):
         "cancelled": ["job5"],
     }
     one = list_page(store, model="wan2.6-r2v", limit=2)
-    assert ([job.id for job in one.jobs], one.total, one.of_owner, one.live, one.ended) == (
+    assert ([job.id for job in one.jobs], one.total, one.has_jobs, one.live, one.ended) == (
         ["job5", "job3"],
         3,
-        6,
+        True,
         2,
         2,
     )
     assert [one.id for one in list_page(store, "somebody else").jobs] == ["job9"]
-    assert list_page(store, "nobody") == JobPage([], 0, 0, 0)
+    assert list_page(store, "nobody") == JobPage([], 0, False, 0)
 
 
 def test_pages_stay_where_they_are_while_new_jobs_come(store):
@@ -835,7 +835,7 @@ def test_a_shared_library_shows_all_but_what_belongs_to_a_program_alone(store):
     def seen(owner):
         shown = {one.id for one in list_page(store, owner).jobs}
         assert shown == {one for one in whose if store.jobs.get(one, owner)}
-        assert list_page(store, owner).of_owner == len(shown)
+        assert list_page(store, owner).total == len(shown)
         return {whose[one] for one in shown}
 
     def reviewed():

@@ -167,7 +167,7 @@ async def test_other_shapes_are_announced_before_they_are_joined(studio):
     (question,) = [step async for step in takes.join(Caller(studio, asks, ""), Joining(), ids)]
     assert "1280×720, 960×960" in question
     assert question.count('data-event="join"') == 2
-    assert (await studio.library.list_jobs(owner=owner)).of_owner == 2
+    assert (await studio.library.list_jobs(owner=owner)).total == 2
     chosen = Joining(fit="pad")
     steps = [step async for step in takes.join(Caller(studio, asks, ""), chosen, ids)]
     film = (await studio.library.list_jobs(owner=owner, model=FILM)).jobs[0]
@@ -271,4 +271,4 @@ async def test_what_cannot_be_made_or_kept_leaves_nothing(studio, monkeypatch):
     with pytest.raises(StorageUnavailable):
         await studio.films.make([one.id] * 2, owner=OWNER, progress=print)
     assert sorted(stored.rglob("*.mp4")) == before
-    assert (await studio.library.list_jobs(owner=OWNER)).of_owner == 1
+    assert (await studio.library.list_jobs(owner=OWNER)).total == 1

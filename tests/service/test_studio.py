@@ -683,7 +683,7 @@ async def test_a_deletion_that_is_stopped_comes_to_its_end_first(studio, monkeyp
     deleting = asyncio.create_task(studio.library.delete(job.id, owner=OWNER))
     with pytest.raises(asyncio.CancelledError):
         await deleting
-    assert (await studio.library.list_jobs(owner=OWNER)).of_owner == 0
+    assert (await studio.library.list_jobs(owner=OWNER)).total == 0
     assert not await studio.stores.storage.has(job.references[0].key)
 
 
@@ -698,7 +698,7 @@ async def test_a_deletion_that_fails_may_be_asked_for_again(studio, monkeypatch)
         with pytest.raises(StorageUnavailable):
             await studio.library.delete(done.id, owner=OWNER)
     await studio.library.delete(done.id, owner=OWNER)
-    assert (await studio.library.list_jobs(owner=OWNER)).of_owner == 0
+    assert (await studio.library.list_jobs(owner=OWNER)).total == 0
 
 
 async def test_what_is_on_its_way_is_not_deleted(studio):

@@ -80,21 +80,21 @@ def test_what_people_wrote_is_never_html(field):
         references=[Reference(kind="image", url=f"https://a.com/{EVIL}")],
     )
     shown = html.show_job("en", event(evil)) + html.show_page(
-        "en", JobPage([evil, replace(evil, poster_key="")], 2, 2, 0, [EVIL]), 0, 24, None
+        "en", JobPage([evil, replace(evil, poster_key="")], 2, True, 0, [EVIL]), 0, 24, None
     )
-    shown += html.show_page("en", JobPage([], 0, 2, 0), 0, 24, None, project=EVIL)
+    shown += html.show_page("en", JobPage([], 0, True, 0), 0, 24, None, project=EVIL)
     assert "<img src=x" not in shown
     assert "&lt;img src=x" in shown
 
 
 def test_a_page_says_where_it_is_and_where_the_others_are():
-    first = html.show_page("en", JobPage([DONE] * 24, 2000, 2001, 1), 0, 24, None)
+    first = html.show_page("en", JobPage([DONE] * 24, 2000, True, 1), 0, 24, None)
     assert 'data-going="1"' in first
     assert f'data-until="{NOW!r}"' in first
     assert "1–24 of 2,000" in first
     assert 'data-offset="0" disabled' in first
     assert 'data-offset="24">O' in first
-    last = html.show_page("en", JobPage([DONE] * 8, 2000, 2001, 0), 1992, 24, NOW)
+    last = html.show_page("en", JobPage([DONE] * 8, 2000, True, 0), 1992, 24, NOW)
     assert "1,993–2,000 of 2,000" in last
     assert 'data-offset="2016" disabled' in last
 
@@ -108,14 +108,14 @@ def test_a_page_says_where_it_is_and_where_the_others_are():
     ],
 )
 def test_the_button_names_as_many_as_it_chooses(ended, shown, offers, said):
-    page = JobPage(shown, 2000, 2001, 1, ended=ended)
+    page = JobPage(shown, 2000, True, 1, ended=ended)
     button = html.show_page("en", page, 0, 24, None).split('data-event="choose_all"')[1]
     assert ("data-more" in button.split(">")[0]) is offers
     assert said in read(button.split("</button>")[0])
 
 
 def test_one_part_of_the_library_is_current_and_the_star_is_a_switch():
-    page = JobPage([DONE], 1, 1, 0, ["Spring"], 1)
+    page = JobPage([DONE], 1, True, 0, ["Spring"], 1)
     for project in (None, "Spring", ""):
         shown = html.show_page("en", page, 0, 24, None, project=project, starred=True)
         scopes = shown.split('"wan-scopes"')[1].split("<datalist")[0]
@@ -124,10 +124,10 @@ def test_one_part_of_the_library_is_current_and_the_star_is_a_switch():
 
 
 def test_an_empty_page_says_why():
-    assert "No videos yet" in html.show_page("en", JobPage([], 0, 0, 0), 0, 24, None)
-    assert "No results" in html.show_page("en", JobPage([], 0, 7, 0), 0, 24, None)
+    assert "No videos yet" in html.show_page("en", JobPage([], 0, False, 0), 0, 24, None)
+    assert "No results" in html.show_page("en", JobPage([], 0, True, 0), 0, 24, None)
     assert 'data-offset="0"' in html.show_page(
-        "en", JobPage([], 3, 7, 0), 24, 24, NOW
+        "en", JobPage([], 3, True, 0), 24, 24, NOW
     )  # the last page has gone: the first is still there
 
 

@@ -31,7 +31,10 @@ HAS_STAR = LISTED.c.starred.is_(sa.true())
 HAS_PROJECT = LISTED.c.project != sa.literal_column("''")
 NEWEST = LISTED.c.created_at.desc(), LISTED.c.id.desc()
 
-sa.Index("listed_in_order", LISTED.c.owner, LISTED.c.created_at, LISTED.c.id)  # without the words
+# What is counted and the order of the pages, without the words. PostgreSQL's primary key gives that
+# order; there each owner stands once, in a twentieth of the room.
+sa.Index("listed_in_order", *(LISTED.c[name] for name in _KEY)).ddl_if(dialect="sqlite")
+sa.Index("listed_of_owner", LISTED.c.owner).ddl_if(dialect="postgresql")
 for _name, _condition, *_columns in (
     ("live", IS_LIVE, LISTED.c.state, LISTED.c.created_at),
     ("starred", HAS_STAR, LISTED.c.starred),
@@ -75,6 +78,8 @@ def keep_listed(connection: sa.Connection) -> None:
     before it kept them.
     """
     _METADATA.create_all(connection)
+    for index in LISTED.indexes:
+        index.create(connection, checkfirst=True)
     _create_triggers(connection)
     rows = [sa.select(sa.func.count()).select_from(one).scalar_subquery() for one in (JOBS, LISTED)]
     of_jobs, listed = connection.execute(sa.select(*rows)).one()

@@ -272,8 +272,8 @@ class JobPage:
     """Newest first."""
     total: int
     """Number of jobs that match the filter, on all pages."""
-    of_owner: int
-    """Number of jobs in that library."""
+    has_jobs: bool
+    """Whether there are any jobs in that library."""
     live: int
     """Number of those that have not ended."""
     projects: list[str] = field(default_factory=list)

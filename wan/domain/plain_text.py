@@ -58,6 +58,8 @@ def find_control(text: str) -> tuple[str, int] | None:
 
 def clean(text: str) -> str:
     """Remove what nobody sees from a text. Its line ends become line feeds."""
+    if text.isascii() and text.isprintable():
+        return text
     return _limit_marks(
         _JOINED.sub(_keep_group, _REMOVED.sub(_keep_group, _LINE_END.sub("\n", text)))
     )
