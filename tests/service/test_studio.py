@@ -452,6 +452,18 @@ async def test_one_of_several_that_is_deleted_leaves_the_others_watched(studio):
             _ = [event async for event in studio.watching.follow_all(nobody, owner=OWNER)]
 
 
+async def test_what_is_given_again_is_not_read_again(studio, simulator, monkeypatch):
+    with simulator.holding("RUNNING"):
+        job = await studio.submission.submit(image(prompt="she sits"), owner=OWNER)
+        follower = studio.watching.follow_all([job.id], owner=OWNER, again=0.05)
+        seen = (await seen_until(follower, JobState.RUNNING))[-1]
+        monkeypatch.setattr(studio.watching, "_library", None)  # nobody may ask it
+        for _ in range(3):
+            assert await anext(follower) is seen
+        monkeypatch.undo()
+    await finished(studio, job)
+
+
 async def test_takes_of_a_given_seed_count_up_from_it_and_are_plain_requests(studio):
     last = 2**31 - 1
     one = await studio.submission.submit(image(seed=0), owner=OWNER)

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests import plain_http
 from tests.attacks.setups import forwarding
-from tests.attacks.visitor import Answer, ask, called, picture_url, upload
+from tests.attacks.visitor import API, Answer, Visitor, ask, called, picture_url, upload
 from tests.browser.serving import SAMPLES, App, served
 from tests.patience import PATIENCE
 from tests.simulators import Simulator, serving
@@ -216,6 +216,20 @@ def test_who_watches_and_who_joins_is_counted(shop: Shop):
     for one in watching:
         one.join(PATIENCE)
     until(shop, ("wan_viewers",), 0)
+
+
+def test_who_leaves_the_page_is_no_viewer_any_more(shop: Shop):
+    with shop.simulator.holding("RUNNING"):
+        job = shop.order("left", wait=0)["job_id"]
+        page = Visitor(shop.app.url, token=OWNER, headers=ME)
+        page.close()
+        assert page.join(page.event("watch"), [OWNER, job]).status == 200
+        with socket.create_connection(("127.0.0.1", shop.app.port), timeout=PATIENCE) as stream:
+            about = "".join(f"{name}: {value}\r\n" for name, value in ME.items())
+            asked = f"{API}/queue/data?session_hash={page.session}"
+            stream.sendall(f"GET {asked} HTTP/1.1\r\nHost: 127.0.0.1\r\n{about}\r\n".encode())
+            until(shop, ("wan_viewers",), 1)
+        until(shop, ("wan_viewers",), 0)  # nothing has changed that would be sent
 
 
 def test_uploads_are_counted_with_their_bytes(shop: Shop):
