@@ -37,6 +37,7 @@ from wan.ui.inputs import Page, is_plausible
 from wan.ui.page import build
 from wan.ui.server import blocked_paths
 from wan.web import (
+    announcements,
     bodies,
     metrics,
     rate_limit,
@@ -75,6 +76,7 @@ OPEN = {
         "/healthz",
         "/readyz",
         "/metrics",
+        "/events/dashscope",
         "/media/x/x",
         "/reference/x/x/x",
         "/still/x",
@@ -291,6 +293,7 @@ async def ok(asked: Any, receive: Any, send: Any) -> None:
 @pytest.mark.anyio
 async def test_of_all_routes_exactly_these_are_open(monkeypatch):
     monkeypatch.setenv("WAN_METRICS", "loopback")
+    monkeypatch.setenv("WAN_EVENT_SECRET", "e" * 16)
     demo = build(Studio(load_settings()), asyncio.Event())
     studio = Studio(load_settings())
     app = App.create_app(
@@ -303,6 +306,7 @@ async def test_of_all_routes_exactly_these_are_open(monkeypatch):
                 *spending_page.routes(studio, asyncio.Event()),
                 *readiness.routes(studio, asyncio.Event(), bool),
                 *metrics.routes(studio, asyncio.Event()),
+                *announcements.routes(studio, asyncio.Event()),
             ]
         },
     )
@@ -330,7 +334,7 @@ async def test_of_all_routes_exactly_these_are_open(monkeypatch):
                 "content_length": str(len(body)),
             }
             status, _ = await answered(
-                guarded(ok, may_read_metrics=lambda _: True),
+                guarded(ok, may_read_metrics=lambda _: True, may_announce=lambda _: True),
                 scope(plain, method, query=b"session_hash=a", **headers),
                 body,
             )
@@ -360,6 +364,33 @@ async def test_the_metrics_are_nobodys_unless_somebody_may_read_them():
     assert peers == [("10.0.0.1", "203.0.113.7"), ("192.0.2.7", "203.0.113.7")], (
         "as they came from their sockets"
     )
+
+
+def event(path: str = "/events/dashscope", **headers: str) -> dict[str, Any]:
+    """An event that comes, without its body."""
+    return scope(path, "POST", content_type="application/json", content_length="2", **headers)
+
+
+@pytest.mark.anyio
+async def test_events_are_taken_from_nobody_but_who_may_send_them():
+    nowhere = await answered(guarded(ok), event("/events/nowhere"), b"{}")
+    assert nowhere[0] == 404
+    assert await answered(guarded(ok), event(), b"{}") == nowhere
+    app = guarded(ok, may_announce=lambda asked: asked["client"][0] == "192.0.2.7")
+    assert (await answered(app, event(), b"{}"))[0] == 200
+    assert await answered(app, event() | {"client": ("192.0.2.8", 1)}, b"{}") == nowhere
+    assert (await answered(app, scope("/events/dashscope")))[0] == 404, "nobody reads there"
+
+
+@pytest.mark.anyio
+async def test_events_are_small_well_formed_and_not_too_many():
+    app = guarded(ok, may_announce=lambda _: True)
+    huge = event() | {"headers": [*scope()["headers"], (b"content-length", b"70000")]}
+    assert (await answered(app, huge, b" " * 70000))[0] == 413
+    assert (await answered(app, event(), b"[]"))[0] == 400
+    came = [(await answered(app, event(), b"{}"))[0] for _ in range(120)]
+    assert came.count(429) in range(15, 30)
+    assert set(came) == {200, 429}
 
 
 ORIGINS = [

@@ -12,18 +12,23 @@ from wan.service import poll_schedule, polling
 from wan.service.polling import PollInterval
 
 _LONGEST_WAIT = 30.0  # seconds between two polls of a task that has not been started
+_SOON = 10.0  # seconds within which an end has to be announced; polls alone see it after some five
 
 
 class Pace:
     """Says when a job's task is polled next. longest: seconds between two polls at most, where the
-    operator wants no more; None for as many as the schedule says.
+    operator wants no more; None for as many as the schedule says. announced: whether the service
+    may announce ends here: as long as it does, and soon enough, a task is polled only when it is
+    overdue.
 
     Many jobs that were sent at once do not ask at once: an account's questions wait for their turn
     (`Tasks.wait_for_slot`).
     """
 
-    def __init__(self, durations: Durations, longest: float | None) -> None:
-        self._durations, self._longest = durations, longest
+    def __init__(
+        self, durations: Durations, longest: float | None, *, announced: bool = False
+    ) -> None:
+        self._durations, self._longest, self._announced = durations, longest, announced
         self.every = PollInterval(poll_schedule.EVERY if longest is None else longest)
 
     async def until_next(self, job: Job, running: float) -> float:
@@ -45,8 +50,12 @@ class Pace:
         duration, tier = job.request["duration"], catalog.tier_of(job.request["size"])
         try:
             runs = await self._durations.list_run_seconds(job.backend, job.model, duration, tier)
+            late = await self._durations.find_last_delay(job) if self._announced else None
         except StorageUnavailable:
             return min(unlearned, most)
         usual = MODELS[job.model].usual_seconds
-        moments = await asyncio.to_thread(poll_schedule.schedule, tuple(runs), usual)
+        if late is not None and late < _SOON:
+            moments: tuple[float, ...] = (poll_schedule.overdue(tuple(runs), usual),)
+        else:
+            moments = await asyncio.to_thread(poll_schedule.schedule, tuple(runs), usual)
         return min(poll_schedule.delay(moments, running), most)
