@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from wan.database.accounts import Accounts
+from wan.database.announcements import Announcements
 from wan.database.discussion import Discussion
 from wan.database.durations import Durations
 from wan.database.engine import Database, Part
@@ -37,6 +38,7 @@ class Store:
     def __init__(self, database: str | Database, **named: str) -> None:
         self.database = Database(database, **named) if isinstance(database, str) else database
         self.queue, self.jobs = Blocking(Queue(self.database)), Blocking(Jobs(self.database))
+        self.announcements = Blocking(Announcements(self.database))
         self.listing = Blocking(Listing(self.database))
         self.durations = Blocking(Durations(self.database))
         self.accounts = Blocking(Accounts(self.database))

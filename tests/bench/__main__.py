@@ -8,6 +8,7 @@ import sys
 from tests.bench import figures
 
 NAMES = (
+    "announced",
     "cached",
     "chaos",
     "conform",

@@ -816,11 +816,26 @@ _FRESH = (
 
 _OPERATION = (
     _fault(
-        "the metrics told to whoever asks",
+        "the metrics told to whoever asks, and the end of a task taken from whoever announces it",
         "web/guard.py",
-        "if path == _METRICS and not self._may_read_metrics(scope):",
+        "if path in (_METRICS, _EVENTS) and not self._private[path](scope):",
         "if False:",
         "web/test_guard.py::test_the_metrics_are_nobodys_unless_somebody_may_read_them",
+        "web/test_guard.py::test_events_are_taken_from_nobody_but_who_may_send_them",
+    ),
+    _fault(
+        "an event that takes a job from whoever works on it",
+        "database/announcements.py",
+        "if job.due_at == job.claimed_until:",
+        "if False:",
+        "database/test_announcements.py::test_a_lease_in_hand_is_not_touched",
+    ),
+    _fault(
+        "a query for each time that an end is announced",
+        "database/announcements.py",
+        " & JOBS.c.announced_at.is_(None)",
+        "",
+        "database/test_announcements.py::test_each_end_is_announced_once",
     ),
     _fault(
         "a proxy on this machine taken for the machine itself",

@@ -200,7 +200,7 @@ def served(
     free one. files: how many it may have open, if not as many as we may. program: what runs the
     app. more: further settings.
     """
-    port = port or _free_port()
+    port = port or free_port()
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -242,7 +242,8 @@ def served(
                 process.wait(PATIENCE)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -383,6 +383,24 @@ def test_a_token_for_metrics_that_is_none_says_how_and_quotes_nothing(monkeypatc
     assert given not in str(refused.value)
 
 
+def test_a_secret_for_events(monkeypatch):
+    assert load_settings().event_secret is None
+    monkeypatch.setenv("WAN_EVENT_SECRET", "a-secret_of.16~1")
+    settings = load_settings()
+    assert settings.event_secret.get_secret_value() == "a-secret_of.16~1"
+    assert "a-secret" not in repr(settings) + str(settings)
+
+
+@pytest.mark.parametrize("given", ["hush" * 3, "hush" * 51, "hush hush hush hush", "hush+" * 4])
+def test_a_secret_for_events_that_is_none_says_how_and_quotes_nothing(monkeypatch, given):
+    monkeypatch.setenv("WAN_EVENT_SECRET", given)
+    with pytest.raises(
+        SettingsError, match=r"^WAN_EVENT_SECRET: got \*\*\*. Use 16 to 200 letters of English, "
+    ) as refused:
+        load_settings()
+    assert given not in str(refused.value)
+
+
 def test_who_is_believed_about_addresses(monkeypatch):
     assert load_settings().trusted_proxies == []
     monkeypatch.setenv("SPACE_ID", "someone/films")

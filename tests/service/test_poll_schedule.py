@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wan.domain.catalog import MODELS
-from wan.service.poll_schedule import EVERY, delay, schedule
+from wan.service.poll_schedule import EVERY, delay, overdue, schedule
 
 IMAGE, REFERENCE = (MODELS[name].usual_seconds for name in ("wan2.6-i2v-flash", "wan2.6-r2v"))
 
@@ -81,3 +81,15 @@ def test_whatever_runs_there_were_the_next_poll_is_soon_enough(seconds, running)
     moments = schedule(tuple(seconds), IMAGE)
     assert all(0 < after - before <= 121 for before, after in pairwise((0.0, *moments)))
     assert 0 < delay(moments, running) <= 121
+
+
+@pytest.mark.parametrize(
+    ("usual", "middle", "spread"),
+    [(IMAGE, 75, 0.35), (REFERENCE, 240, 0.4)],
+    ids=["image", "reference"],
+)
+def test_one_run_in_twenty_is_overdue(usual, middle, spread):
+    true = runs(middle, spread, 500)
+    known = overdue(tuple(runs(middle, spread, 30)), usual)
+    assert 0.02 < sum(one > known for one in true) / 500 < 0.08
+    assert overdue((), usual) > usual[1], "nothing is known of earlier runs"

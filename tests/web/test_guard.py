@@ -9,10 +9,11 @@ import itertools
 import json
 import re
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -37,6 +38,7 @@ from wan.ui.inputs import Page, is_plausible
 from wan.ui.page import build
 from wan.ui.server import blocked_paths
 from wan.web import (
+    announcements,
     bodies,
     metrics,
     rate_limit,
@@ -75,6 +77,7 @@ OPEN = {
         "/healthz",
         "/readyz",
         "/metrics",
+        "/events/dashscope",
         "/media/x/x",
         "/reference/x/x/x",
         "/still/x",
@@ -260,14 +263,18 @@ async def answered(
     }
 
 
-def guarded(app: Any, **more: Any) -> Guard:
-    """An app behind the guard."""
+PRIVATE = dict.fromkeys((metrics.PATH, announcements.PATH), lambda _: False)
+
+
+def guarded(app: Any, *, private: Mapping[str, Any] = MappingProxyType({}), **more: Any) -> Guard:
+    """An app behind the guard. private: who may use which of the paths that are for some alone."""
     given = {
         "sessions": Sessions(lambda _: None),
         "progress": Events(demo()),
         "uploads": BodyUploads(Path(tempfile.gettempdir())),
         "events": {1},
         "public": ["public"],
+        "private": PRIVATE | private,
     }
     given |= {"trusted": PROXIES, "names": HostNames(["*"]), "hosts": [], "scripts": Scripts()}
     return Guard(app, **given | more)
@@ -291,6 +298,7 @@ async def ok(asked: Any, receive: Any, send: Any) -> None:
 @pytest.mark.anyio
 async def test_of_all_routes_exactly_these_are_open(monkeypatch):
     monkeypatch.setenv("WAN_METRICS", "loopback")
+    monkeypatch.setenv("WAN_EVENT_SECRET", "e" * 16)
     demo = build(Studio(load_settings()), asyncio.Event())
     studio = Studio(load_settings())
     app = App.create_app(
@@ -303,6 +311,7 @@ async def test_of_all_routes_exactly_these_are_open(monkeypatch):
                 *spending_page.routes(studio, asyncio.Event()),
                 *readiness.routes(studio, asyncio.Event(), bool),
                 *metrics.routes(studio, asyncio.Event()),
+                *announcements.routes(studio, asyncio.Event()),
             ]
         },
     )
@@ -330,7 +339,7 @@ async def test_of_all_routes_exactly_these_are_open(monkeypatch):
                 "content_length": str(len(body)),
             }
             status, _ = await answered(
-                guarded(ok, may_read_metrics=lambda _: True),
+                guarded(ok, private=dict.fromkeys(PRIVATE, lambda _: True)),
                 scope(plain, method, query=b"session_hash=a", **headers),
                 body,
             )
@@ -362,14 +371,41 @@ async def test_the_metrics_are_nobodys_unless_somebody_may_read_them():
 
     for app, peer, status in (
         (guarded(ok), "127.0.0.1", 404),
-        (guarded(ok, may_read_metrics=may), "10.0.0.1", 200),
-        (guarded(ok, may_read_metrics=may), "192.0.2.7", 404),
+        (guarded(ok, private={metrics.PATH: may}), "10.0.0.1", 200),
+        (guarded(ok, private={metrics.PATH: may}), "192.0.2.7", 404),
     ):
         asked = scope("/metrics", peer=peer, x_forwarded_for="203.0.113.7")
         assert (await answered(app, asked))[0] == status
     assert peers == [("10.0.0.1", "203.0.113.7"), ("192.0.2.7", "203.0.113.7")], (
         "as they came from their sockets"
     )
+
+
+def event(path: str = "/events/dashscope", **headers: str) -> dict[str, Any]:
+    """An event that comes, without its body."""
+    return scope(path, "POST", content_type="application/json", content_length="2", **headers)
+
+
+@pytest.mark.anyio
+async def test_events_are_taken_from_nobody_but_who_may_send_them():
+    nowhere = await answered(guarded(ok), event("/events/nowhere"), b"{}")
+    assert nowhere[0] == 404
+    assert await answered(guarded(ok), event(), b"{}") == nowhere
+    app = guarded(ok, private={announcements.PATH: lambda asked: asked["client"][0] == "192.0.2.7"})
+    assert (await answered(app, event(), b"{}"))[0] == 200
+    assert await answered(app, event() | {"client": ("192.0.2.8", 1)}, b"{}") == nowhere
+    assert (await answered(app, scope("/events/dashscope")))[0] == 404, "nobody reads there"
+
+
+@pytest.mark.anyio
+async def test_events_are_small_well_formed_and_not_too_many():
+    app = guarded(ok, private={announcements.PATH: lambda _: True})
+    huge = event() | {"headers": [*scope()["headers"], (b"content-length", b"70000")]}
+    assert (await answered(app, huge, b" " * 70000))[0] == 413
+    assert (await answered(app, event(), b"[]"))[0] == 400
+    came = [(await answered(app, event(), b"{}"))[0] for _ in range(120)]
+    assert came.count(429) in range(15, 30)
+    assert set(came) == {200, 429}
 
 
 ORIGINS = [

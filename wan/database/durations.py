@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from wan.database.engine import Part, in_thread
 from wan.database.schema import JOBS
 from wan.domain.catalog import Tier, sizes_of
-from wan.domain.jobs import JobState
+from wan.domain.jobs import Job, JobState
 
+_LAST = 20  # runs of a model, among which the last one of an account is looked for
 _CLICK = 1.0  # seconds; the takes of one are written a millisecond apart
 _RECENT = 2000  # jobs of a model that are looked through, so that a rare kind costs no more
 
@@ -37,6 +38,24 @@ class Durations(Part):
         )
         with self._database.reading() as connection:
             return [float(seconds) for seconds in connection.execute(spans).scalars()]
+
+    @in_thread
+    def find_last_delay(self, job: Job) -> float | None:
+        """Return how long after its end the last run of a job's account and model was announced and
+        seen, in seconds, at most: what it waited at the service counts too. None where it was not
+        announced, or nothing has run.
+        """
+        late = JOBS.c.fetching_at - JOBS.c.submitted_at - JOBS.c.run_seconds
+        runs = (
+            sa.select(JOBS.c.account, JOBS.c.announced_at, late.label("late"))
+            .where(JOBS.c.model == job.model, JOBS.c.state == JobState.SUCCEEDED.value)
+            .order_by(JOBS.c.ended_at.desc())
+            .limit(_LAST)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(runs).all()
+        last = next((row for row in rows if row.account == job.account), None)
+        return None if last is None or last.announced_at is None else last.late
 
     @in_thread
     def list_brief_seconds(

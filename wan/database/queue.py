@@ -137,7 +137,10 @@ class Queue(Part):
             )
             first = at_hand.with_for_update(skip_locked=True).scalar_subquery()
             taken = (
-                JOBS.update().where(JOBS.c.id.in_(first)).values(due_at=now + lease).returning(JOBS)
+                JOBS.update()
+                .where(JOBS.c.id.in_(first))
+                .values(due_at=now + lease, claimed_until=now + lease)
+                .returning(JOBS)
             )
             return [job_of(row) for row in connection.execute(taken)]
 

@@ -17,6 +17,8 @@ _BOOKKEEPING = frozenset(
 )  # of no interest to a viewer
 
 _KEYS = [column.key for column in JOBS.c]
+_OF_THE_TABLE = ("prompt_folded", "name_folded", "claimed_until", "announced_at")
+"""Columns for statements alone."""
 _UNSET: dict[str, Any] = {"take": 1, "name": "", "starred": False, "project": ""}
 """What stands for an empty column, as an earlier version writes it."""
 
@@ -115,8 +117,8 @@ def job_of(row: Any) -> Job:
     if names:
         named = zip(values["references"], names, strict=True)
         values["references"] = [replace(reference, name=name) for reference, name in named]
-    for folded in ("prompt_folded", "name_folded"):
-        values.pop(folded)
+    for name in _OF_THE_TABLE:
+        values.pop(name)
     values |= {key: unset for key, unset in _UNSET.items() if values[key] is None}
     values["request"] = {
         name: clean(value) if isinstance(value, str) else value

@@ -50,6 +50,10 @@ JOBS = Table(
     Column("model", String(32), nullable=False),
     Column("state", String(16), nullable=False),
     Column("due_at", Float(53)),
+    # To what the last claim moved `due_at`: while they are the same, somebody works on the job.
+    Column("claimed_until", Float(53)),
+    # When the end of its task was announced, while nobody knew of it yet (`announcements.py`).
+    Column("announced_at", Float(53)),
     Column("version", Integer, nullable=False),
     Column("request", JSON, nullable=False),
     Column("references", References, nullable=False),

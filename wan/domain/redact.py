@@ -18,7 +18,7 @@ _WORDS = rf"s[kt]-[A-Z]?[a-z]{{1,15}}(?:-[A-Z]?[a-z]{{1,15}})*[.:?!/*]*(?!{_SIGN
 # counts, so that security-token and access_token are among them. Also percent-encoded, as a URL in
 # the query of another is, and as a field of a store's answer in JSON or XML.
 _SIGNING = (
-    r"signature(?:provided)?|sig|sign|(?:access)?token|credential|(?:oss|aws)?accesskeyid|(?:google)?accessid|expires|policy|auth_?key|api_?key"
+    r"signature(?:provided)?|sig|sign|(?:access)?token|credential|(?:oss|aws)?accesskeyid|(?:google)?accessid|expires|policy|secret|auth_?key|api_?key"
     r"|x-(?:amz|goog|oss|cos|obs|tos|ms)-[a-z0-9-]{1,40}|q-[a-z-]{2,20}|key-pair-id"
 )
 _BEGINS = r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2})|(?<=%25[0-9a-f]{2})|(?<=\\u00[0-9a-f]{2}))"

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, SecretStr
 
 from wan.domain.catalog import workspace_at
 from wan.domain.errors import SettingsError
@@ -25,6 +27,8 @@ _PROXY_SHAPE = re.compile(
     r"https?://([^@/?#\s]+@)?([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:\d{1,5})?/?", re.I
 )
 METRICS_TOKEN = re.compile(r"[!-~]{16,200}")  # it comes in a header
+SAFE_IN_ADDRESSES = "16 to 200 letters of English, digits and signs out of - . _ ~"
+_EVENT_SECRET = re.compile(r"[\w.~-]{16,200}", re.ASCII)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}", re.I)
 # what a shell leaves of a hashed password in double quotes
 _MANGLED = re.compile(r"[0-7]-[1-9]-[1-9][\w-]*", re.ASCII)
@@ -45,6 +49,16 @@ def require_writable(field: str, folder: Path) -> Iterator[None]:
         reason = os.strerror(errno.ENOTDIR) if in_the_way else error.strerror
         given = f"{folder} ({reason})"
         raise SettingsError.about(field, given, "a writable folder") from None
+
+
+def _require_event_secret(given: SecretStr) -> SecretStr:
+    """Return the secret of whoever sends events. Raises ValueError for what is none."""
+    if not _EVENT_SECRET.fullmatch(given.get_secret_value()):
+        raise ValueError(SAFE_IN_ADDRESSES)
+    return given
+
+
+EventSecret = Annotated[SecretStr, AfterValidator(_require_event_secret)]
 
 
 def is_proxy_url(url: str) -> bool:

@@ -15,7 +15,9 @@ from wan.environment.checks import (
     KEY_SHAPE,
     LOGINS,
     METRICS_TOKEN,
+    SAFE_IN_ADDRESSES,
     WORKSPACE_SHAPE,
+    EventSecret,
     is_plain_url,
     is_proxy_url,
     is_service_url,
@@ -33,7 +35,7 @@ from wan.environment.values import DotEnv, Environment, clean_value
 WORK = ".work-"  # prefix of unfinished files, by which a dead process's are found
 _SECRETS = (
     *("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS"),
-    *("WAN_METRICS", "WAN_SERVICE_PROXY"),
+    *("WAN_METRICS", "WAN_SERVICE_PROXY", "WAN_EVENT_SECRET"),
 )
 _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128"
 _THIS_COMPUTER = ("127.0.0.1", "localhost", "::1")
@@ -74,6 +76,9 @@ class Settings(Locations):
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
     operator_names: str = Field(default="", alias="WAN_OPERATORS")
     metrics: SecretStr | None = Field(default=None, alias="WAN_METRICS")
+    event_secret: EventSecret | None = Field(
+        default=None, alias="WAN_EVENT_SECRET", description=SAFE_IN_ADDRESSES
+    )
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
     hosts: str = Field(default="", alias="WAN_HOSTS")
     root_path: str = Field(default="", alias="GRADIO_ROOT_PATH")
@@ -373,6 +378,8 @@ def _check_spending(settings: Settings) -> None:
 def _describe_allowed(alias: str) -> str:
     """Describe the allowed values of a setting."""
     field = next(one for one in Settings.model_fields.values() if one.alias == alias)
+    if field.description:
+        return field.description
     parts = get_args(field.annotation)
     if choices := [one for one in parts if isinstance(one, str) and one]:
         return f"{', '.join(choices[:-1])} or {choices[-1]}"

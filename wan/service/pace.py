@@ -15,20 +15,25 @@ from wan.service.polling import PollInterval
 
 _LONGEST_WAIT = 30.0  # seconds between two polls of a task that has not been started
 _LEARNED = 10.0  # seconds for which what was learned of a kind of job is used again
+_SOON = 10.0  # seconds within which an end has to be announced; polls alone see it after some five
 
 
 class Pace:
     """Says when a job's task is polled next. longest: seconds between two polls at most, where the
-    operator wants no more; None for as many as the schedule says.
+    operator wants no more; None for as many as the schedule says. announced: whether the service
+    may announce ends here: as long as it does, and soon enough, a task is polled only when it is
+    overdue.
 
     Many jobs that were sent at once do not ask at once: an account's questions wait for their turn
     (`Tasks.wait_for_slot`).
     """
 
-    def __init__(self, durations: Durations, longest: float | None) -> None:
-        self._durations, self._longest = durations, longest
+    def __init__(
+        self, durations: Durations, longest: float | None, *, announced: bool = False
+    ) -> None:
+        self._durations, self._longest, self._announced = durations, longest, announced
         self.every = PollInterval(poll_schedule.EVERY if longest is None else longest)
-        self._learned: dict[tuple[str, str, int, Tier], tuple[float, Sequence[float]]] = {}
+        self._learned: dict[tuple[str, str, str, int, Tier], tuple[float, Sequence[float]]] = {}
 
     async def until_next(self, job: Job, running: float) -> float:
         """Return the seconds until the next poll of a task that has been running for so many."""
@@ -56,10 +61,15 @@ class Pace:
         """Return the moments at which jobs of this kind are polled. Raises StorageUnavailable."""
         duration, tier = job.request["duration"], catalog.tier_of(job.request["size"])
         kind = job.backend, job.model, duration, tier
-        since, moments = self._learned.get(kind, (-math.inf, ()))
+        whose = job.account if self._announced else "", *kind
+        since, moments = self._learned.get(whose, (-math.inf, ()))
         if time.monotonic() - since >= _LEARNED:
-            runs = await self._durations.list_run_seconds(*kind)
+            runs = tuple(await self._durations.list_run_seconds(*kind))
+            late = await self._durations.find_last_delay(job) if self._announced else None
             usual = MODELS[job.model].usual_seconds
-            moments = await asyncio.to_thread(poll_schedule.schedule, tuple(runs), usual)
-            self._learned[kind] = time.monotonic(), moments
+            if late is not None and late < _SOON:
+                moments = (poll_schedule.overdue(runs, usual),)
+            else:
+                moments = await asyncio.to_thread(poll_schedule.schedule, runs, usual)
+            self._learned[whose] = time.monotonic(), moments
         return moments

@@ -8,7 +8,7 @@ and Proschan ("Optimum checking procedures", J. SIAM 11, 1963), solved by dynami
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -24,6 +24,7 @@ _DECILES = 2 * 1.2816  # standard deviations from the 10th to the 90th percentil
 _DOUBT = 0.6  # standard deviation of how far the catalog may be off, as a logarithm
 _ALONE = 0.35  # standard deviation around a run that has few beside it, as a logarithm
 _NARROWEST = 0.08  # likewise, around one of many that are alike
+_OVERDUE = 0.05  # of all runs take longer than one that is overdue
 _FEW = 3  # runs, of which no spread can be told
 
 
@@ -51,12 +52,7 @@ def schedule(runs: tuple[float, ...], usual: tuple[float, float]) -> tuple[float
     runs: how long the last ones of the kind took, in seconds, each above 0. usual: what the catalog
     says, from and to, in seconds.
     """
-    likely = _expect(runs, usual)
-    whole = sum(one.weight for one in likely)
-
-    def share_beyond(seconds: float) -> float:
-        return sum(one.share_beyond(seconds) for one in likely) / whole if seconds else 1.0
-
+    share_beyond = _shares_beyond(runs, usual)
     end = 2 * EVERY
     while end < _LONGEST_RUN and share_beyond(end) > _SURELY_OVER:
         end *= 1.2
@@ -73,9 +69,31 @@ def schedule(runs: tuple[float, ...], usual: tuple[float, float]) -> tuple[float
     return tuple(number * step for number in _choose(going, step, dear))
 
 
+@lru_cache(256)
+def overdue(runs: tuple[float, ...], usual: tuple[float, float]) -> float:
+    """Return the seconds since its beginning after which a run is overdue whose end would have been
+    announced: only now is it worth a poll. Takes what `schedule` takes.
+    """
+    share_beyond, seconds = _shares_beyond(runs, usual), EVERY
+    while seconds < _LONGEST_RUN and share_beyond(seconds) > _OVERDUE:
+        seconds *= 1.02
+    return seconds
+
+
 def delay(moments: Sequence[float], running: float) -> float:
     """Return the seconds until the next poll of a task that has been running for so long."""
     return next((moment - running for moment in moments if moment > running + SHORTEST), EVERY)
+
+
+def _shares_beyond(runs: Sequence[float], usual: tuple[float, float]) -> Callable[[float], float]:
+    """Return what gives the share of all runs that take longer than so many seconds."""
+    likely = _expect(runs, usual)
+    whole = sum(one.weight for one in likely)
+
+    def share_beyond(seconds: float) -> float:
+        return sum(one.share_beyond(seconds) for one in likely) / whole if seconds else 1.0
+
+    return share_beyond
 
 
 def _expect(runs: Sequence[float], usual: tuple[float, float]) -> list[_Likely]:

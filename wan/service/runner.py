@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from wan.database.accounts import Accounts
+from wan.database.announcements import Announcements
 from wan.database.durations import Durations
 from wan.database.engine import Database
 from wan.database.queue import Queue
@@ -53,7 +54,8 @@ class Runner:
 
     clock: seconds since 1970. changed: called after every write. unsent: of the jobs that are not
     sent yet, drive these ids only, so that no other is ever paid for; it may grow meanwhile. None:
-    drive all. metrics: where the requests to the service are counted.
+    drive all. metrics: where the requests to the service are counted. announced: whether the ends
+    of tasks may be announced (`announce`).
     """
 
     def __init__(
@@ -70,10 +72,12 @@ class Runner:
         clock: Callable[[], float] = time.time,
         unsent: Collection[str] | None = None,
         metrics: Metrics | None = None,
+        announced: bool = False,
     ) -> None:
         self._queue, self._connections = Queue(database), connections
         self._changed, self._clock, self._unsent = changed, clock, unsent
-        pace = Pace(Durations(database), poll_seconds)
+        self._announcements = Announcements(database)
+        pace = Pace(Durations(database), poll_seconds, announced=announced)
         self._every = pace.every
         self._work = asyncio.Event()
         self._steps: set[asyncio.Task[None]] = set()
@@ -121,6 +125,16 @@ class Runner:
     def wake(self) -> None:
         """Look for work at once: something is due now."""
         self._work.set()
+
+    async def announce(self, task_id: str) -> bool:
+        """Poll a task at once, because it is said to have ended. False where its job is in hand,
+        and may have been asked about too early: then say it again in a moment. Raises
+        StorageUnavailable.
+        """
+        heard = await self._announcements.announce(task_id, list(self._connections), self._clock())
+        if heard:
+            self.wake()
+        return heard
 
     async def run(self) -> None:
         """Run until cancelled. Then every step in hand is released, but an answer to a paid request

@@ -221,6 +221,7 @@ class Studio:
             clock=clock,
             unsent=self._sendable,
             metrics=self.metrics,
+            announced=settings.event_secret is not None,
         )
         access = Access(
             database=stores.database,

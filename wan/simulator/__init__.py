@@ -13,8 +13,10 @@ drawn as a card with the host's name, and a sound given as one is not heard.
 * accounts.py    who asks, and how often they may
 * uploads.py     upload policies and the objects that came with them
 * tasks.py       tasks on disk, their clock, five running at once
+* events.py      tells an address on this machine of tasks that have ended
 * films.py       an Order becomes an MP4 (shots.py, sources.py: the picture; planes.py: what it is
 drawn in; lettering.py: the words; sound.py: the sound)
+* times.py       how moments are written
 * app.py         the routes; faults.py: trouble on demand
 * __main__.py    the process: one per folder
 

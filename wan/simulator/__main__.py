@@ -23,6 +23,7 @@ from typing import IO, NoReturn
 import uvicorn
 
 from .app import Setup, create_app
+from .events import EventTarget
 from .faults import FaultBoard
 from .films import PRESET, Style
 from .tasks import Pace
@@ -70,10 +71,8 @@ def _serve(options: argparse.Namespace, board: FaultBoard, listening: socket.soc
     # answer waits 40 ms for an acknowledgement.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     pace = Pace(options.pending, options.running, options.expire)
-    app = create_app(
-        Setup(options.dir, pace, Style(options.preset, still=options.still, plain=options.plain)),
-        board,
-    )
+    style = Style(options.preset, still=options.still, plain=options.plain)
+    app = create_app(Setup(options.dir, pace, style, events=options.events), board)
     users = (options.dir / "users.lock").open("a") if options.leave_when_unused else None
     config = uvicorn.Config(
         app,
@@ -192,6 +191,13 @@ def _seconds(text: str) -> float:
     raise argparse.ArgumentTypeError("allowed are seconds, 0 or more")
 
 
+def _event_target(url: str) -> EventTarget:
+    try:
+        return EventTarget(url, os.environ.get("WAN_EVENT_SECRET", ""))
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
 def _make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m wan.simulator",
@@ -225,6 +231,13 @@ def _make_parser() -> argparse.ArgumentParser:
         "--leave-when-unused",
         action="store_true",
         help="end when nobody holds a lock on DIR/users.lock",
+    )
+    parser.add_argument(
+        "--events",
+        type=_event_target,
+        metavar="URL",
+        help="where to announce the end of each task, on this machine; WAN_EVENT_SECRET in the "
+        "environment is sent as a Bearer token",
     )
     _add_film_options(parser)
     parser.add_argument(

@@ -17,7 +17,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -42,13 +42,14 @@ from .accounts import (
     account_of,
 )
 from .errors import Refusal, refusal_of_status
+from .events import EventTarget
 from .faults import FaultBoard, FaultLayer
 from .films import Style, film
 from .orders import abridge, find_model, read_order
 from .tasks import Pace, State, Task, TaskBook
+from .times import BEIJING, wall_time
 from .uploads import OBJECT_MEGABYTES, ObjectStore, StoreRefusal
 
-BEIJING = timezone(timedelta(hours=8))  # the zone of the service's times
 LIST_SPAN = timedelta(hours=24)  # the longest stretch that a list may cover
 TICK_SECONDS = 0.05
 SWEEP_SECONDS = 60
@@ -62,6 +63,8 @@ class Setup:
     pace: Pace = field(default_factory=Pace)
     style: Style = field(default_factory=Style)
     clock: Clock = time.time
+    events: EventTarget | None = None
+    """Where it is announced that a task has ended."""
 
 
 class FaultRequest(BaseModel):
@@ -94,6 +97,8 @@ class Service:
         self.book = TaskBook(
             setup.folder, setup.clock, setup.pace, partial(film, self.objects.path, setup.style)
         )
+        if setup.events is not None:
+            self.book.tell_end = setup.events.announce
         self.counts: Counter[str] = Counter()
         self.submits = RateLimit(SUBMITS_PER_SECOND, setup.clock)
         self.policies = RateLimit(POLICIES_PER_SECOND, setup.clock)
@@ -311,7 +316,7 @@ class Service:
             "scheduled_time": task.started,
             "end_time": task.ended,
         }
-        shown = {name: _wall_time(moment) for name, moment in times.items() if moment is not None}
+        shown = {name: wall_time(moment) for name, moment in times.items() if moment is not None}
         output: dict[str, Any] = {"task_id": task.id, "task_status": task.state, **shown}
         if task.state is State.SUCCEEDED:
             output |= {"orig_prompt": task.order.prompt, "video_url": self._link(task, request)}
@@ -386,6 +391,8 @@ def create_app(setup: Setup, board: FaultBoard | None = None) -> ASGIApp:
         yield
         running.cancel()
         service.book.close()
+        if setup.events is not None:
+            setup.events.close()
 
     says_no = {
         Refusal: _answer_refusal,
@@ -463,10 +470,6 @@ async def _json_object(request: Request) -> dict[str, Any]:
 
 def _request_id() -> str:
     return str(uuid.uuid4())
-
-
-def _wall_time(moment: float) -> str:
-    return datetime.fromtimestamp(moment, BEIJING).isoformat(" ", "milliseconds").partition("+")[0]
 
 
 def _moment(query: dict[str, str], name: str) -> float | None:

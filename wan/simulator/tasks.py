@@ -115,6 +115,8 @@ class TaskBook:
         """The most tasks of one account and model that waited or ran at once. More than five, and
         the line is here.
         """
+        self.tell_end: Callable[[Task], None] = lambda _: None
+        """Called with each task that has ended."""
 
     def add(self, task: Task) -> None:
         """Take a new task. Raises Refusal Throttling where as many of its account and model wait
@@ -241,6 +243,7 @@ class TaskBook:
     def _end(self, task: Task, state: State) -> None:
         task.state, task.ended = state, self._clock()
         self._save(task)
+        self.tell_end(task)
 
     def _save(self, task: Task) -> None:
         path = self._tasks_folder / f"{task.id}.json"

@@ -28,7 +28,15 @@ from wan.ui.api.mcp import install_mcp
 from wan.ui.gradio_patches import making_no_server, serve_within_limits, words
 from wan.ui.inputs import Page
 from wan.ui.theme import WanTheme
-from wan.web import metrics, readiness, review_html, review_page, spending_page, video_page
+from wan.web import (
+    announcements,
+    metrics,
+    readiness,
+    review_html,
+    review_page,
+    spending_page,
+    video_page,
+)
 from wan.web.events import SLOTS
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
@@ -157,6 +165,7 @@ class Server:
             *spending_page.routes(self._studio, self._opened),
             *readiness.routes(self._studio, self._opened, self._over.is_set),
             *metrics.routes(self._studio, self._opened),
+            *announcements.routes(self._studio, self._opened),
         ]
 
     @contextlib.asynccontextmanager
@@ -201,7 +210,10 @@ class Server:
             sign_in=sign_in,
             mcp=settings.mcp,
             space=bool(settings.space_id),
-            may_read_metrics=partial(metrics.may_read, settings),
+            private={
+                metrics.PATH: partial(metrics.may_read, settings),
+                announcements.PATH: partial(announcements.may_announce, settings),
+            },
         )
 
     def _forget(self, session: str) -> None:

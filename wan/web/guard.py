@@ -56,11 +56,11 @@ _NAMED = f"{_API}/call/v2/"  # calls with named parameters
 _REVIEW = "/review/"
 _BEHIND_LINKS = (_REVIEW, "/video/")
 _REVIEW_ACTIONS = "verdict|reply|edit|delete|name|own"
+_METRICS, _EVENTS = "/metrics", "/events/dashscope"
 _WRITE = (
-    rf"{_JOIN}|{_PREDICT}|{_API}/(?:cancel|reset|upload)"
+    rf"{_JOIN}|{_PREDICT}|{_API}/(?:cancel|reset|upload)|{_EVENTS}"
     rf"|{_REVIEW}[\w-]{{1,100}}/(?:{_REVIEW_ACTIONS})"
 )
-_METRICS = "/metrics"
 _LOGIN = r"/login/?|/gradio_api/login_check"  # if logins are set
 _LOGOUT = "/logout"  # by POST only, which no link or image can trigger
 _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # in no path of ours
@@ -75,6 +75,7 @@ _OWN_SITES = ("same-origin", "none")  # sites that may open streams; programs se
 # requests to what is behind links from one address: thirty people poll a review's tally every 3 s,
 # and each video comes in pieces
 _REVIEW_WRITE_RATE, _REVIEW_READ_RATE = (1.0, 60), (0.02, 600)
+_EVENT_RATE = (0.05, 100)  # as many as the service answers queries a second
 
 
 class Guard:
@@ -86,7 +87,8 @@ class Guard:
     the app is reached, as configured. hosts: further hosts whose pages are its own. scripts: the
     inline scripts that may run. first: the one that a page begins with, by the page's path.
     sign_in: how people sign in, where they do. mcp: whether agents may call. space: whether this is
-    a Space. may_read_metrics: whether a request, as it came from its socket, may.
+    a Space. private: whether a request, as it came from its socket, may use one of the paths that
+    are there for some alone.
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class Guard:
         sign_in: SignIn | None = None,
         mcp: bool = False,
         space: bool = False,
-        may_read_metrics: Callable[[Scope], bool] = lambda _: False,
+        private: Mapping[str, Callable[[Scope], bool]],
     ) -> None:
         self._app, self._sessions = app, sessions
         self._numbers = {_JOIN: events, _PREDICT: direct}
@@ -116,10 +118,11 @@ class Guard:
         self._progress, self._bodies, self._uploads = progress, Bodies(), uploads
         self._review_writes = RateLimit(*_REVIEW_WRITE_RATE)
         self._review_reads = RateLimit(*_REVIEW_READ_RATE)
+        self._announced = RateLimit(*_EVENT_RATE)
         self._uploading = Capacity(_UPLOAD_LIMITS[0], address=_UPLOAD_LIMITS[1])
         self._finished, self._first = Pages(scripts, space=space), first
         self._names, self._root, self._space = names, root, space
-        self._sign_in, self._may_read_metrics = sign_in, may_read_metrics
+        self._sign_in, self._private = sign_in, private
         self._open = _open_routes(public, logins=sign_in is not None, mcp=mcp)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -211,7 +214,7 @@ class Guard:
             self._require_language(scope["query_string"], headers, root)
         if _ODD.search(path) or not table.fullmatch(path):
             raise RequestRefused(404)
-        if path == _METRICS and not self._may_read_metrics(scope):
+        if path in (_METRICS, _EVENTS) and not self._private[path](scope):
             raise RequestRefused(404)
         kept = [(name, value) for name, value in scope["headers"] if not _is_hidden(name, path)]
         address = client_address(scope, self._trusted)
@@ -251,6 +254,8 @@ class Guard:
         length = _require_length(path, headers)
         if path.startswith(_BEHIND_LINKS):
             self._admit_reviewer(scope["method"], headers, address)
+        if path == _EVENTS and (wait := self._announced.wait(group(address))):
+            raise RequestRefused(429, "too_much", wait)
         if scope["method"] != "POST":
             return self._admit_reader(scope, receive, held)
         if path == f"{_API}/upload":

@@ -4,11 +4,8 @@ No label holds a prompt, an owner, a key, an account or an address: each has a f
 """
 
 import asyncio
-import hashlib
-import hmac
 
 from pydantic import SecretStr
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,6 +14,7 @@ from starlette.types import Scope
 from wan.environment.settings import Settings
 from wan.service.studio import Studio
 from wan.web.addresses import is_local
+from wan.web.secrets import bearer_token, is_secret
 
 PATH = "/metrics"
 
@@ -25,14 +23,8 @@ def may_read(settings: Settings, scope: Scope) -> bool:
     """Tell whether a request may read the metrics. scope: as it came from its socket."""
     readers = settings.metrics_readers
     if isinstance(readers, SecretStr):
-        kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-        same = hmac.compare_digest(_digest(token.strip()), _digest(readers.get_secret_value()))
-        return same and kind.lower() == "bearer"
+        return is_secret(bearer_token(scope), readers)
     return readers == "loopback" and is_local(scope)
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
 
 
 def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from tests import plain_http
-from tests.browser.serving import ROOT, _free_port
+from tests.browser.serving import ROOT, free_port
 from tests.patience import PATIENCE
 
 KEY = "sk-test-of-a-bench"
@@ -24,7 +24,7 @@ def plain_app(
     """The usual one-file app on a service at an address, with a home of its own: its URL, and its
     process. poll: seconds between two questions about a task.
     """
-    port = _free_port()
+    port = free_port()
     (folder / "home").mkdir(parents=True, exist_ok=True)
     environment = {
         "PATH": os.environ["PATH"],
