@@ -1,4 +1,7 @@
-"""When a task is polled whose end the service may announce."""
+"""When a task is polled, as earlier runs teach, and as its end may be announced."""
+
+import itertools
+from functools import partial
 
 import pytest
 
@@ -24,7 +27,10 @@ def ended(store, number: int, *, announced: bool, late: float) -> None:
 
 async def test_polls_are_left_out_only_while_ends_are_announced_soon(store):
     job = sent(9, backend="dashscope")
-    told, asking = (Pace(Durations(store.database), None, announced=one) for one in (True, False))
+    hours = partial(next, itertools.count(0.0, 3600.0))
+    told, asking = (
+        Pace(Durations(store.database), None, announced=one, clock=hours) for one in (True, False)
+    )
     usual = await asking.until_next(job, 0.0)
     assert await told.until_next(job, 0.0) == usual, "nothing has been announced"
     for number, (announced, late, rare) in enumerate(
@@ -42,3 +48,16 @@ async def test_what_the_operator_has_set_is_still_the_longest_pause(store):
     ended(store, 1, announced=True, late=1.0)
     pace = Pace(Durations(store.database), 20.0, announced=True)
     assert await pace.until_next(sent(9, backend="dashscope"), 0.0) <= 20.0
+
+
+async def test_each_kind_is_learned_of_every_ten_seconds(store):
+    now = [0.0]
+    pace = Pace(Durations(store.database), None, clock=lambda: now[0])
+    job = sent(9, backend="dashscope")
+    unlearned = await pace.until_next(job, 0.0)
+    for number in range(5):
+        ended(store, number, announced=False, late=1.0)
+    now[0] = 9.9
+    assert await pace.until_next(job, 0.0) == unlearned
+    now[0] = 10.1
+    assert await pace.until_next(job, 0.0) > unlearned + 10

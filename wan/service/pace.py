@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from wan.database.durations import Durations
 from wan.domain import catalog
@@ -29,9 +29,15 @@ class Pace:
     """
 
     def __init__(
-        self, durations: Durations, longest: float | None, *, announced: bool = False
+        self,
+        durations: Durations,
+        longest: float | None,
+        *,
+        announced: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._durations, self._longest, self._announced = durations, longest, announced
+        self._clock = clock
         self.every = PollInterval(poll_schedule.EVERY if longest is None else longest)
         self._learned: dict[tuple[str, str, str, int, Tier], tuple[float, Sequence[float]]] = {}
 
@@ -63,7 +69,7 @@ class Pace:
         kind = job.backend, job.model, duration, tier
         whose = job.account if self._announced else "", *kind
         since, moments = self._learned.get(whose, (-math.inf, ()))
-        if time.monotonic() - since >= _LEARNED:
+        if self._clock() - since >= _LEARNED:
             runs = tuple(await self._durations.list_run_seconds(*kind))
             late = await self._durations.find_last_delay(job) if self._announced else None
             usual = MODELS[job.model].usual_seconds
@@ -71,5 +77,5 @@ class Pace:
                 moments = (poll_schedule.overdue(runs, usual),)
             else:
                 moments = await asyncio.to_thread(poll_schedule.schedule, runs, usual)
-            self._learned[whose] = time.monotonic(), moments
+            self._learned[whose] = self._clock(), moments
         return moments
