@@ -60,7 +60,7 @@ install_packages() {
     [ "$lock" = "$(cat "$installed" 2>/dev/null)" ] && return
     # A file that is not byte for byte the one of the lock is not installed. pip, which would compile on one core alone, takes a minute for what uv
     # does in seconds; but of an index of one's own only pip may know.
-    local pip=(.venv/bin/python -m pip --quiet --disable-pip-version-check) options=(--require-hashes -r)
+    local pip=(.venv/bin/python -m pip --quiet --disable-pip-version-check) options=(--no-deps --require-hashes -r)
     awk '/^[a-z]/ { wanted = /^uv==/ } wanted' tests/requirements.lock >"$TESTS_RUN/uv.lock"
     attend "${pip[@]}" install --no-compile "${options[@]}" "$TESTS_RUN/uv.lock"
     attend .venv/bin/uv pip install --quiet --python .venv/bin/python "${options[@]}" tests/requirements.lock ||

@@ -88,7 +88,7 @@ def test_what_is_installed_here_is_what_is_locked():
 
 def test_the_tests_install_by_it():
     script = (ROOT / "tests" / "run.sh").read_text(encoding="utf-8")
-    assert "options=(--require-hashes -r)" in script
+    assert "options=(--no-deps --require-hashes -r)" in script
     installed = re.findall(r'install .*"\$\{options\[@\]\}" (\S+)', script)
     assert installed == [
         '"$TESTS_RUN/uv.lock"',
