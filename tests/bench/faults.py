@@ -502,7 +502,7 @@ _OUTSIDE = (
     ),
     _fault(
         "a signed address in the evidence",
-        "storage/evidence.py",
+        "storage/record.py",
         "return strip_signatures(known)",
         "return known",
         "storage/test_evidence.py::test_nothing_secret_is_in_it",

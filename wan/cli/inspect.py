@@ -1,7 +1,7 @@
 """The commands that only read: the connection, jobs, the record of a run.
 
 None sends anything that costs, or drives a job. None writes anything either, except that `evidence`
-completes a record from the row of its job.
+completes a record from the row of its job, and that a record in a bucket is copied to this machine.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import LocalSimulator
 from wan.service.connection_check import GOOD, check_connection
 from wan.service.library import Library, open_library
-from wan.storage.record import FILES, find_record, pack_record, video_of
+from wan.storage.record import FILES, pack_record, video_of
 
 
 def check() -> Answer:
@@ -66,11 +66,9 @@ def show(job_id: str) -> Answer:
     """Show everything about a job."""
 
     async def read() -> dict[str, Any]:
-        settings = load_settings()
-        async with open_library(settings) as library:
+        async with open_library(load_settings()) as library:
             job = await library.get(job_id, owner=OPERATOR)
-            record = await asyncio.to_thread(find_record, settings.output_dir.absolute(), job.id)
-            return _about(library, job, record)
+            return _about(library, job, await library.find_evidence(job.id))
 
     known = asyncio.run(read())
     lines = []
@@ -106,16 +104,15 @@ def evidence(job_id: str, target: Path | None) -> Answer:
 
 async def _record(job_id: str, target: Path | None) -> tuple[Path, Path | None, Path | None]:
     """Return the folder of a record, its video, and the archive where one is wanted."""
-    settings = load_settings()
-    async with open_library(settings) as library:
+    async with open_library(load_settings()) as library:
         try:
             job = await library.get(job_id, owner=OPERATOR)
             folder = await library.complete_evidence(job)
             if folder is None:
                 raise WanError(Message.of("cli_film_record" if job.is_film else "cli_record_gone"))
             video = await library.find_media(job.media_token, "video.mp4")
-        except JobNotFound:  # a visitor's, of which this machine keeps the record too
-            folder = find_record(settings.output_dir.absolute(), job_id)
+        except JobNotFound:  # a visitor's, of which there is a record too
+            folder = await library.find_evidence(job_id)
             video = video_of(folder) if folder else None
         if folder is None:
             raise JobNotFound

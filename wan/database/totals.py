@@ -51,6 +51,15 @@ class Totals(Part):
                 or Decimal(0),
             )
 
+    @in_thread
+    def oldest_job(self) -> float | None:
+        """Return when the oldest job was made, in seconds since 1970; None if there are no jobs."""
+        with self._database.reading() as connection:
+            made: float | None = connection.execute(
+                sa.select(sa.func.min(JOBS.c.created_at))
+            ).scalar()
+            return made
+
 
 def _spent(connection: sa.Connection, account: str, since: float) -> dict[str, Decimal]:
     """Return what the account's jobs cost that were submitted since a time, deleted ones too."""

@@ -40,7 +40,7 @@ class VideoResult(BaseModel):
     error: str | None
     """How it ended, unless it succeeded."""
     evidence: str | None = None
-    """The folder of its record on this machine."""
+    """The folder of its record on this machine; a copy where records are kept in a bucket."""
 
 
 class RunFailed(WanError):

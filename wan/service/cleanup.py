@@ -15,6 +15,7 @@ from wan.database.engine import Database
 from wan.database.jobs import Jobs
 from wan.database.reviews import Reviews
 from wan.database.spending import Spending
+from wan.database.totals import Totals
 from wan.domain import catalog
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage, last_change
@@ -57,7 +58,9 @@ async def clean_up(
     await _clear_references(jobs, storage, before)
     if keep_days:
         await _clear_jobs(jobs, storage, evidence, now - keep_days * DAY)
-    await asyncio.to_thread(evidence.clear, await jobs.list_ids(), before, others=False)
+    if (oldest := await Totals(database).oldest_job()) is not None:
+        kept = await jobs.list_ids()
+        await asyncio.to_thread(evidence.clear, kept, before, oldest_job=oldest)
     await Reviews(database).forget_links(now)
     await database.clear_log()
 

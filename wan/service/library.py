@@ -187,6 +187,12 @@ class Library:
         """
         return await self._evidence.complete(job)
 
+    async def find_evidence(self, job_id: str) -> Path | None:
+        """Return the folder of a job's record as it stands, whoever the owner is; None where there
+        is none.
+        """
+        return await self._evidence.find(job_id)
+
     def result_of(
         self, job: Job, *, made_before: bool = False, evidence: Path | None = None
     ) -> VideoResult:

@@ -9,7 +9,7 @@ from wan.database.engine import Database
 from wan.environment.settings import Settings
 from wan.media import inputs
 from wan.storage.evidence import Evidence
-from wan.storage.objects import Storage
+from wan.storage.objects import Bucket, Storage
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         opened.callback(database.close)
         storage = Storage(settings.storage, settings.work_dir)
         opened.enter_context(inputs.use_work_folder(settings.work_dir))
-        evidence = Evidence(folder, visitors=not settings.space_id, video_at=storage.path)
+        evidence = Evidence(
+            folder,
+            visitors=not settings.space_id,
+            video_at=storage.path,
+            bucket=None if settings.storage.startswith("file:") else Bucket(settings.storage),
+        )
         opened.push_async_callback(asyncio.to_thread, evidence.close)
         yield Stores(database, storage, evidence)

@@ -1,18 +1,18 @@
 """The record of every run, in files: the request, what was sent, each answer, the outcome.
 
 It lies under OUTPUT_DIR, in a folder for each of the two calls: `<call>/<job>/*.json`, and the
-video as `<call>/videos/<job>.mp4`. It is written as things happen, on a thread of its own: no run
-waits for its record, and a record that cannot be written is logged and ends nothing. What the row
-of a job knows is written again at every change, so that a process that resumes a job after a crash
-completes its record too.
+video as `<call>/videos/<job>.mp4`. Where videos are kept in a bucket, so is the record, whole
+whichever machines had the job; the folder is then a copy, made when somebody asks for it.
+
+It is written as things happen, on a thread of its own: no run waits for its record, and a record
+that cannot be written is logged and ends nothing. What the row of a job knows is written again at
+every change, so that a process that resumes a job after a crash completes its record too.
 
 Never in it: keys, queries of URLs (a signature is one), names of given files, the owner's token.
 """
 
 import hashlib
-import json
 import logging
-import math
 import os
 import platform
 import shutil
@@ -32,11 +32,12 @@ from wan.domain import ids
 from wan.domain.catalog import MODELS
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job
-from wan.domain.redact import strip_signatures
 from wan.media.embedded_settings import settings_of, strip_query
 from wan.storage.atomic_files import write_whole
-from wan.storage.objects import last_change
-from wan.storage.record import CALLS, VIDEOS, read_json
+from wan.storage.bucket_records import BucketRecords
+from wan.storage.folder_records import FolderRecords
+from wan.storage.objects import Bucket
+from wan.storage.record import CALLS, VIDEOS, Records
 
 log = logging.getLogger("wan.storage.evidence")
 
@@ -54,20 +55,30 @@ _PACKAGES = ("dashscope", "pydantic", "sqlalchemy", "av", "pillow")
 
 
 class Evidence:
-    """The records of an OUTPUT_DIR.
+    """The records of an OUTPUT_DIR, or of the bucket that its videos go to.
 
     visitors: whether visitors' runs are recorded too, not only the operator's. video_at: returns
-    the path of a storage key in a local folder, None where it lies elsewhere.
+    the path of a storage key in a local folder, None where it lies elsewhere. bucket: where records
+    are kept; None for folders.
     """
 
     def __init__(
-        self, output: Path, *, visitors: bool, video_at: Callable[[str], Path | None]
+        self,
+        output: Path,
+        *,
+        visitors: bool,
+        video_at: Callable[[str], Path | None],
+        bucket: Bucket | None = None,
     ) -> None:
         self._output, self._visitors, self._video_at = output, visitors, video_at
+        folders = FolderRecords(output)
+        self._records: Records = BucketRecords(bucket, folders) if bucket else folders
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="evidence")
 
     def close(self) -> None:
-        """Wait until everything is written. Blocks."""
+        """Wait until everything is written, as far as it can be. Blocks."""
+        with suppress(RuntimeError):  # closed before
+            self._thread.submit(self._records.close)
         self._thread.shutdown()
 
     def record(self, job: Job) -> None:
@@ -76,124 +87,104 @@ class Evidence:
 
     def record_payload(self, job: Job, body: Mapping[str, Any]) -> None:
         """Write down what is about to be sent."""
-        self._schedule(job, lambda folder, _: _write(folder / "payload.json", body))
+        self._schedule(job, lambda job: self._records.replace(_key(job), "payload.json", body))
 
     def record_answer(self, job: Job, outcome: str, **about: Any) -> None:
         """Write down the outcome of the create request, in a word, and the service's answer."""
         entry = {"at": _now(), "outcome": outcome, **about}
-        self._schedule(
-            job,
-            lambda folder, _: _append(
-                folder / "create.json", entry, same=("task_id",) if about.get("task_id") else None
-            ),
-        )
+        self._schedule(job, lambda job: self._records.append(_key(job), "create.json", entry))
 
     def record_poll(self, job: Job, **snapshot: Any) -> None:
         """Write down what the service says about a task, where that has changed."""
         entry = {"at": _now(), "task_id": job.task_id, **snapshot}
-        self._schedule(
-            job,
-            lambda folder, _: _append(
-                folder / "polls.json", entry, same=("task_id", "status", "code"), keep=True
-            ),
-        )
+        self._schedule(job, lambda job: self._records.append(_key(job), "polls.json", entry))
 
     async def complete(self, job: Job) -> Path | None:
         """Finish a job's record and return its folder; None where there is none."""
         if not self._is_recorded(job):
             return None
         self.record(job)
-        there = await wrap_future(self._thread.submit(os.path.isdir, self.folder(job)))
-        return self.folder(job) if there else None
+        return await wrap_future(self._thread.submit(self._fetch, _key(job)))
+
+    async def find(self, job_id: str) -> Path | None:
+        """Return the folder with the record of a job, whoever the owner is; None where there is
+        none.
+        """
+        keys = [f"{call}/{job_id}" for call in CALLS.values() if ids.has_shape(ids.JOB, job_id)]
+        for key in keys:
+            if folder := await wrap_future(self._thread.submit(self._fetch, key)):
+                return folder
+        return None
 
     async def remove(self, job: Job) -> None:
         """Remove the record of a job and its video; what resists is logged and cleaned up later."""
-        if job.is_film:
-            return
-        await wrap_future(
-            self._thread.submit(partial(_remove_record, self.folder(job), self.video(job)))
-        )
+        if not job.is_film:
+            await wrap_future(self._thread.submit(self._records.remove, _key(job)))
 
     def folder(self, job: Job) -> Path:
         """Return the folder for a job's record."""
-        return self._output / CALLS[MODELS[job.model].makes] / job.id
+        return self._output / _key(job)
 
     def video(self, job: Job) -> Path:
         """Return the path for the video of a job, beside its record."""
         return self.folder(job).parent / VIDEOS / f"{job.id}.mp4"
 
-    def clear(self, kept: Collection[str], before: float, *, others: bool = True) -> None:
+    def clear(
+        self, kept: Collection[str], before: float, *, oldest_job: float | None = None
+    ) -> None:
         """Remove records of jobs that are not `kept`, unless written to since `before`. Blocks.
 
-        others: also those that are older than every record of the kept, which may be of jobs in
-        another database.
+        oldest_job: when the oldest of the kept was made, to spare what is older than all of them,
+        which may be of jobs in another database. None spares nothing. Raises StorageUnavailable.
         """
-        since = -math.inf if others else self._oldest_start(kept)
-        for call in CALLS.values():
-            for path in [
-                *(self._output / call).glob("*/"),
-                *(self._output / call / VIDEOS).glob("*.mp4"),
-            ]:
-                if (
-                    ids.JOB.fullmatch(path.stem)
-                    and path.stem not in kept
-                    and since < last_change(path) < before
-                ):
-                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(
-                        missing_ok=True
-                    )
-
-    def _oldest_start(self, kept: Collection[str]) -> float:
-        """Return the start of the oldest of these jobs' records, infinite for none."""
-        begun = [
-            path
-            for call in CALLS.values()
-            for path in (self._output / call).glob("*/request.json")
-            if path.parent.name in kept
-        ]
-        return min(map(last_change, begun), default=math.inf)
+        self._records.clear(kept, before, oldest_job)
 
     def _is_recorded(self, job: Job) -> bool:
         """Tell whether there is a record of a job: of none that was no run."""
         return not job.is_film and (self._visitors or job.owner == OPERATOR)
 
-    def _schedule(self, job: Job, work: Callable[[Path, Job], None]) -> None:
+    def _schedule(self, job: Job, work: Callable[[Job], None]) -> None:
         if self._is_recorded(job):
             with suppress(RuntimeError):  # closed: the process that resumes the job writes it
-                self._thread.submit(self._run_safely, job, work)
+                self._thread.submit(_run_safely, job.id, partial(work, job))
 
-    def _run_safely(self, job: Job, work: Callable[[Path, Job], None]) -> None:
-        folder = self.folder(job)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            work(folder, job)
-        except OSError as trouble:
-            log.warning("job %s: its record is not complete: %s", job.id, trouble.strerror)
-        except Exception:
-            log.exception("job %s: its record is not complete", job.id)
+    def _fetch(self, key: str) -> Path | None:
+        return _run_safely(key.rpartition("/")[2], partial(self._records.fetch, key))
 
-    def _write_row(self, folder: Path, job: Job) -> None:
-        for name, known in (
-            ("request.json", _request_entry(job)),
-            ("references.json", _reference_entries(job)),
-            ("payload.json", job.payload),
-        ):
-            if not (folder / name).exists():
-                _write(folder / name, known)
-        if job.task_id and not (folder / "create.json").exists():
+    def _write_row(self, job: Job) -> None:
+        row: dict[str, Any] = {
+            "request.json": _request_entry(job),
+            "references.json": _reference_entries(job),
+            "payload.json": job.payload,
+        }
+        if job.task_id:
             answer = {
                 "at": _format_time(job.submitted_at),
                 "outcome": "accepted",
                 "task_id": job.task_id,
                 "request_id": job.request_id,
             }
-            _append(folder / "create.json", answer)
+            row["create.json"] = [answer]
+        self._records.write_row(_key(job), row)
         video = self._video_at(job.video_key) if job.video_key else None
         if video is not None:
             _link_video(video, self.video(job))
-        outcome = _outcome_entry(job, video)
-        if not _is_later(read_json(folder / "outcome.json"), job):
-            _write(folder / "outcome.json", outcome)
+        self._records.write_row(_key(job), {"outcome.json": _outcome_entry(job, video)})
+
+
+def _key(job: Job) -> str:
+    """Return what the record of a job is called: its call and its id."""
+    return f"{CALLS[MODELS[job.model].makes]}/{job.id}"
+
+
+def _run_safely(job_id: str, work: Callable[[], Path | None]) -> Path | None:
+    try:
+        return work()
+    except OSError as trouble:
+        log.warning("job %s: its record is not complete: %s", job_id, trouble.strerror)
+    except Exception:
+        log.exception("job %s: its record is not complete", job_id)
+    return None
 
 
 def _request_entry(job: Job) -> dict[str, Any]:
@@ -220,15 +211,6 @@ def _reference_entries(job: Job) -> list[dict[str, Any]]:
             }
         )
     return known
-
-
-def _is_later(outcome: Any, job: Job) -> bool:
-    """Tell whether an outcome on record is newer than this reading of the job."""
-    return (
-        isinstance(outcome, dict)
-        and isinstance(outcome.get("version"), int)
-        and outcome["version"] > job.version
-    )
 
 
 def _outcome_entry(job: Job, video: Path | None) -> dict[str, Any]:
@@ -287,43 +269,6 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _clean(known: Any) -> Any:
-    """Return JSON without keys and without the queries of URLs, which may be signatures."""
-    if isinstance(known, str):
-        return strip_signatures(known)
-    if isinstance(known, Mapping):
-        return {name: _clean(value) for name, value in known.items()}
-    return [_clean(one) for one in known] if isinstance(known, list | tuple) else known
-
-
-def _write(path: Path, known: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    text = json.dumps(_clean(known), ensure_ascii=False, indent=2)
-    with write_whole(path) as part:
-        part.write_text(f"{text}\n", encoding="utf-8")
-
-
-def _append(
-    path: Path, entry: dict[str, Any], *, same: Collection[str] | None = None, keep: bool = False
-) -> None:
-    """Add to a list in a file.
-
-    same: fields by which the last entry is the same one; then the new one replaces it, or with
-    `keep` is dropped.
-    """
-    entries = read_json(path) or []
-    entry = _clean(entry)
-    if (
-        same is not None
-        and entries
-        and all(entries[-1].get(name) == entry.get(name) for name in same)
-    ):
-        if keep:
-            return
-        entries.pop()
-    _write(path, [*entries, entry])
-
-
 def _link_video(video: Path, target: Path) -> None:
     """Put a video beside its record as a hard link, or as a copy where there are no links."""
     if target.exists() and target.samefile(video):
@@ -334,18 +279,6 @@ def _link_video(video: Path, target: Path) -> None:
             os.link(video, part)
         except OSError:
             shutil.copyfile(video, part)
-
-
-def _remove_record(folder: Path, video: Path) -> None:
-    try:
-        video.unlink(missing_ok=True)
-    except OSError as trouble:
-        log.warning(
-            "job %s: its video is still beside its record: %s", folder.name, trouble.strerror
-        )
-    shutil.rmtree(folder, ignore_errors=True)
-    if os.path.lexists(folder):
-        log.warning("job %s: its record is not all gone", folder.name)
 
 
 def _hash_file(video: Path | None) -> str | None:

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore, ObjectStore, from_url
 
 from wan.domain.errors import SettingsError, StorageUnavailable, is_full
 from wan.environment.checks import mask_url
@@ -48,16 +48,7 @@ class Storage:
         self._url, self._cache = url if url.endswith("/") else f"{url}/", cache
         self._deriving = asyncio.Semaphore(1)
         self._folder = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
-        try:
-            self._store = (
-                LocalStore(self._folder, automatic_cleanup=True, mkdir=True)
-                if self._folder
-                else from_url(url)
-            )
-        except (BaseError, OSError, ValueError):
-            # The URL may hold a secret, and the message may quote it.
-            allowed = "a location that obstore can open: file:///folder, s3://bucket/folder, …"
-            raise SettingsError.about("WAN_STORAGE_URL", mask_url(url), allowed) from None
+        self._store = _open(url, self._folder)
 
     async def put(self, key: str, source: bytes | Path) -> str:
         """Keep a file, whole or not at all, and return its key. Raises StorageUnavailable."""
@@ -241,6 +232,58 @@ class Storage:
                 await asyncio.to_thread(part.replace, path)
         finally:
             await asyncio.to_thread(part.unlink, missing_ok=True)
+
+
+class Bucket:
+    """Small files in a bucket, by key, whole. url: as of a `Storage` that is no folder.
+
+    Raises StorageUnavailable, and FileNotFoundError for a file, or a bucket, that is not there.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._store = _open(url, None)
+
+    async def put(self, key: str, content: bytes) -> None:
+        """Write a file."""
+        with translate_errors():
+            await obstore.put_async(self._store, key, content)
+
+    async def read(self, key: str) -> bytes:
+        """Return what is in a file."""
+        with translate_errors():
+            return bytes(await (await obstore.get_async(self._store, key)).bytes_async())
+
+    async def list_files(self, folder: str) -> dict[str, float]:
+        """List the keys in a folder, with the time of the last change, in seconds since 1970."""
+        with translate_errors():
+            return {
+                found["path"]: found["last_modified"].timestamp()
+                async for page in obstore.list(self._store, folder)
+                for found in page
+            }
+
+    async def list_folders(self, folder: str) -> list[str]:
+        """List the folders in a folder, by their whole keys."""
+        with translate_errors():
+            found = await obstore.list_with_delimiter_async(self._store, folder)
+        return list(found["common_prefixes"])
+
+    async def remove(self, key: str) -> None:
+        """Remove a file, if it is there."""
+        with contextlib.suppress(FileNotFoundError), translate_errors():
+            await obstore.delete_async(self._store, key)
+
+
+def _open(url: str, folder: Path | None) -> ObjectStore:
+    """Open the store of a URL, which may be a folder's. Raises SettingsError."""
+    try:
+        if folder is not None:
+            return LocalStore(folder, automatic_cleanup=True, mkdir=True)
+        return from_url(url)
+    except (BaseError, OSError, ValueError):
+        # The URL may hold a secret, and the message may quote it.
+        allowed = "a location that obstore can open: file:///folder, s3://bucket/folder, …"
+        raise SettingsError.about("WAN_STORAGE_URL", mask_url(url), allowed) from None
 
 
 def require_room(*folders: Path, more: int = 0) -> None:
