@@ -17,9 +17,10 @@ from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import LocalStore, from_url
+from obstore.store import HTTPStore, LocalStore, from_url
 
 from wan.domain.errors import SettingsError, StorageUnavailable, is_full
+from wan.domain.messages import Message
 from wan.environment.checks import mask_url
 from wan.environment.open_files import open_file
 from wan.environment.settings import WORK
@@ -32,6 +33,11 @@ CACHE_LIMIT = 2_000_000_000  # bytes of copies of a bucket's files: some hundred
 # Bytes that stay free for running jobs: the five of a model bring up to 30 MB each (15 s at 1080P),
 # kept twice: as made, and as shown.
 ROOM = 300_000_000
+_ALLOWED = (
+    "a location that obstore can open: file:///folder, or a bucket at s3://bucket/folder (S3, and "
+    "OSS by its S3 address), gs://bucket/folder (Google) or az://container/folder (Azure)"
+)
+_OSS_HOST = ".aliyuncs.com"
 _ANNOUNCED = f"{WORK}keys-"
 _IN_USE = 60.0  # seconds for which a copy stays after it was handed out, to be opened
 
@@ -47,6 +53,7 @@ class Storage:
     def __init__(self, url: str, cache: Path) -> None:
         self._url, self._cache = url if url.endswith("/") else f"{url}/", cache
         self._deriving = asyncio.Semaphore(1)
+        _refuse_oss(url)
         self._folder = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
         try:
             self._store = (
@@ -56,8 +63,9 @@ class Storage:
             )
         except (BaseError, OSError, ValueError):
             # The URL may hold a secret, and the message may quote it.
-            allowed = "a location that obstore can open: file:///folder, s3://bucket/folder, …"
-            raise SettingsError.about("WAN_STORAGE_URL", mask_url(url), allowed) from None
+            raise SettingsError.about("WAN_STORAGE_URL", mask_url(url), _ALLOWED) from None
+        if isinstance(self._store, HTTPStore):  # a web server, on which nothing can be listed
+            raise SettingsError.about("WAN_STORAGE_URL", mask_url(url), _ALLOWED)
 
     async def put(self, key: str, source: bytes | Path) -> str:
         """Keep a file, whole or not at all, and return its key. Raises StorageUnavailable."""
@@ -241,6 +249,13 @@ class Storage:
                 await asyncio.to_thread(part.replace, path)
         finally:
             await asyncio.to_thread(part.unlink, missing_ok=True)
+
+
+def _refuse_oss(url: str) -> None:
+    """Raise SettingsError for OSS's own addresses: it is spoken to as S3."""
+    parts = urlsplit(url)
+    if parts.scheme == "oss" or (parts.hostname or "").endswith(_OSS_HOST):
+        raise SettingsError(Message.of("storage_oss", given=mask_url(url)))
 
 
 def require_room(*folders: Path, more: int = 0) -> None:
