@@ -1,4 +1,8 @@
-"""A real S3 server for tests: nanio, which checks signatures, as a process of its own."""
+"""A real S3 server for the tests, which checks every signature: nanio, as a process on loopback.
+
+It lies in a folder of its own (`tests/run.sh`): the extras of uvicorn that come with it would
+change what the app runs on.
+"""
 
 import contextlib
 import os
@@ -10,6 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+from tests import warm
+
+_PROGRAM = warm.ROOT / ".venv" / "nanio"
 _NAME = "studio"
 
 
@@ -23,29 +32,36 @@ class Bucket:
     secret: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
     @property
-    def environment(self) -> dict[str, str]:
-        """What an app has in its environment whose storage this is."""
+    def settings(self) -> dict[str, str]:
+        """The environment of an app that keeps its files there."""
         return {
-            "WAN_STORAGE_URL": f"s3://{_NAME}/some",
-            "AWS_ENDPOINT": f"http://127.0.0.1:{self.port}",
+            "WAN_STORAGE_URL": f"s3://{_NAME}/wan",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "AWS_ACCESS_KEY_ID": self.key,
             "AWS_SECRET_ACCESS_KEY": self.secret,
-            "AWS_REGION": "us-east-1",
+            "AWS_REGION": "cn-beijing",
             "AWS_ALLOW_HTTP": "true",
         }
 
+    @property
+    def files(self) -> Path:
+        """Where its objects lie, as files, by the keys of the app."""
+        return self.folder / _NAME / "wan"
+
     def list_keys(self, under: str = "") -> list[str]:
         """The keys that begin with a folder, as the storage names them."""
-        root = self.folder / _NAME / "some"
-        files = (path for path in (root / under).rglob("*") if path.is_file())
-        return sorted(path.relative_to(root).as_posix() for path in files)
+        found = (path for path in (self.files / under).rglob("*") if path.is_file())
+        return sorted(path.relative_to(self.files).as_posix() for path in found)
 
     def start(self) -> None:
         """Returns when it answers: at first on a free port, and then on that one again."""
+        if not (_PROGRAM / "nanio").is_dir():
+            pytest.fail("no nanio: run `bash tests/run.sh`, which installs it")
         (self.folder / _NAME).mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "uvicorn", "nanio.app:build_app", "--factory"]
         command += ["--port", str(self.port), "--no-access-log"]
         named = {
+            "PYTHONPATH": str(_PROGRAM),
             "NANIO_ACCESS_KEY": self.key,
             "NANIO_SECRET_KEY": self.secret,
             "NANIO_DATA_DIR": str(self.folder),

@@ -20,7 +20,7 @@ attend() { # Run a command to its end; a signal to this script is heard meanwhil
 }
 
 browsers=(chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable)
-proxies=(nginx caddy)
+proxies=(nginx caddy haproxy)
 
 install_programs() { # a browser, and a file system of a program
     local packages=() as_root=()
@@ -38,7 +38,7 @@ install_programs() { # a browser, and a file system of a program
 }
 
 unpack_proxies() { # Installed, they would run as services on this machine.
-    local missing=() one folder=.venv/proxies
+    local missing=() wanted=() one folder=.venv/proxies
     for one in "${proxies[@]}"; do
         PATH="$PATH:/usr/sbin:$folder/usr/sbin:$folder/usr/bin" command -v "$one" >/dev/null || missing+=("$one")
     done
@@ -47,10 +47,22 @@ unpack_proxies() { # Installed, they would run as services on this machine.
     mkdir -p "$folder"
     (
         cd "$folder"
-        fetch() { apt-get download -qq "${missing[@]}" 2>/dev/null; }
+        fetch() { # and the libraries that they need
+            mapfile -t wanted < <(apt-get install -qq -s --no-install-recommends "${missing[@]}" 2>/dev/null | awk '/^Inst/ { print $2 }')
+            apt-get download -qq "${missing[@]}" "${wanted[@]}" 2>/dev/null
+        }
         fetch || { [ "$(id -u)" = 0 ] && apt-get update -qq && fetch; } || exit
         for one in ./*.deb; do dpkg -x "$one" . && rm "$one"; done
     ) || say "cannot fetch ${missing[*]} (as root, try: apt-get update); the tests that need them will fail"
+}
+
+install_bucket() { # apart, since the extras of uvicorn that it names would change what the app runs on; it does without them
+    local lock installed=.venv/nanio/requirements.sha256 apart=(--target .venv/nanio --no-deps --require-hashes -r tests/nanio.lock)
+    lock=$(sha256sum tests/nanio.lock)
+    [ "$lock" = "$(cat "$installed" 2>/dev/null)" ] && return
+    attend .venv/bin/uv pip install --quiet "${apart[@]}" ||
+        attend .venv/bin/python -m pip --quiet --disable-pip-version-check install "${apart[@]}"
+    echo "$lock" >"$installed"
 }
 
 install_packages() {
@@ -107,6 +119,7 @@ if [ ${#given[@]} -gt 0 ]; then workers=(); fi # one file is done before the wor
 say "installing, where something is missing (a quarter of a minute the first time)"
 install_programs
 install_packages
+install_bucket
 unpack_proxies
 say "installed after $SECONDS s; lint"
 .venv/bin/ruff check --quiet .

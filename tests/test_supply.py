@@ -61,6 +61,18 @@ def test_nothing_in_the_lock_lacks_a_hash():
     assert len(ENTRIES) > 100
 
 
+def test_the_s3_server_is_locked_too_and_stays_apart_from_what_the_app_runs_on():
+    lock = (ROOT / "tests" / "nanio.lock").read_text(encoding="utf-8")
+    entry = r"^([\w.-]+)==\S+ \\(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+$"
+    names = re.findall(entry, lock, re.MULTILINE)
+    assert names == re.findall(r"^([^ #=]+)", lock, re.MULTILINE)
+    assert names == ["aiofiles", "defusedxml", "nanio"]
+    assert not set(names) & PINS.keys()
+    script = (ROOT / "tests" / "run.sh").read_text(encoding="utf-8")
+    apart = "apart=(--target .venv/nanio --no-deps --require-hashes -r tests/nanio.lock)"
+    assert (script.count(apart), script.count('"${apart[@]}"')) == (1, 2)
+
+
 def test_it_names_no_host_and_no_path():
     assert re.findall(r"https?:|--(?:index|extra|find)|file:|@ |(?<![\w.])/\w+", LOCK) == []
 

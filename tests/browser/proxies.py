@@ -1,15 +1,16 @@
 """Proxies as people put them in front of the app: nginx, in every way in which it is told to pass a
-path on, and Caddy, as the README has them.
+path on, and Caddy, as the README has them; HAProxy in front of two, as assets/deploy/ has it.
 """
 
 import contextlib
 import os
+import pwd
 import re
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ import pytest
 from tests.browser.serving import ROOT
 from tests.patience import PATIENCE
 
+_UNPACKED = ROOT / ".venv" / "proxies"
+"""Where tests/run.sh unpacks them."""
 _HEADERS = """
     proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_buffering off;
     proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
@@ -86,6 +89,23 @@ def caddy(port: int, folder: Path) -> Iterator[str]:
         yield f"http://{listen}/wan"
 
 
+@contextlib.contextmanager
+def haproxy(ports: Sequence[int], folder: Path) -> Iterator[str]:
+    """HAProxy in front of two ports, by the very file that is handed out. Gives its address."""
+    listen = f"127.0.0.1:{_free_port()}"
+    folder.mkdir()
+    where = {f"WAN_REPLICA_{number}": f"127.0.0.1:{port}" for number, port in enumerate(ports, 1)}
+    settings = {
+        "WAN_BALANCER": listen,
+        "WAN_BALANCER_USER": pwd.getpwuid(os.geteuid()).pw_name,
+        "LD_LIBRARY_PATH": os.pathsep.join(map(str, _UNPACKED.glob("usr/lib/*-linux-gnu"))),
+        **where,
+    }
+    command = [_program("haproxy"), "-f", str(ROOT / "assets" / "deploy" / "haproxy.cfg")]
+    with _running(command, listen, folder, **settings):
+        yield f"http://{listen}"
+
+
 def _put_in(configuration: str, port: int, where: str, here: str) -> str:
     """What the README shows, for this app and at a port of ours."""
     app = "127.0.0.1:7860"
@@ -97,19 +117,20 @@ def _program(name: str) -> str:
     folders = (
         os.environ["PATH"],
         "/usr/sbin",
-        f"{ROOT}/.venv/proxies/usr/sbin",
-        f"{ROOT}/.venv/proxies/usr/bin",
+        f"{_UNPACKED}/usr/sbin",
+        f"{_UNPACKED}/usr/bin",
     )
     found = shutil.which(name, path=os.pathsep.join(folders))
     return found or pytest.fail(f"no {name}: run `bash tests/run.sh` on Debian, or install it")
 
 
 @contextlib.contextmanager
-def _running(command: list[str], listen: str, folder: Path) -> Iterator[None]:
+def _running(command: list[str], listen: str, folder: Path, **settings: str) -> Iterator[None]:
     environment = os.environ | {
         "HOME": str(folder),
         "XDG_DATA_HOME": str(folder),
         "XDG_CONFIG_HOME": str(folder),
+        **settings,
     }
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)

@@ -37,7 +37,7 @@ JOB = "a-job-with-a-long-id-0"
 @pytest.fixture
 def bucket(tmp_path, monkeypatch):
     with serving(tmp_path / "bucket") as started:
-        for name, value in started.environment.items():
+        for name, value in started.settings.items():
             monkeypatch.setenv(name, value)
         yield started
 
@@ -73,7 +73,7 @@ def records(bucket, tmp_path):
                 tmp_path / machine,
                 visitors=True,
                 video_at=lambda _: None,
-                bucket=Bucket(bucket.environment["WAN_STORAGE_URL"]),
+                bucket=Bucket(bucket.settings["WAN_STORAGE_URL"]),
             )
         )
         return made[-1]
@@ -84,7 +84,7 @@ def records(bucket, tmp_path):
 
 
 def contents(bucket) -> bytes:
-    root = bucket.folder / "studio" / "some"
+    root = bucket.files
     return b"\n".join((root / key).read_bytes() for key in bucket.list_keys("evidence"))
 
 
@@ -267,7 +267,7 @@ async def test_every_object_is_json_of_a_known_file(records, bucket):
     job = new_job(id=JOB, task_id="task", state=JobState.PENDING, submitted_at=5.0, version=1)
     evidence.record_poll(job, status="PENDING", code="")
     await evidence.complete(job)
-    root = bucket.folder / "studio" / "some"
+    root = bucket.files
     stems = {name.removesuffix(".json") for name in FILES}
     for key in bucket.list_keys("evidence"):
         folder, call, job_id, name = key.split("/")

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from obstore.store import AzureStore, GCSStore, S3Store
 
 from tests.patience import PATIENCE
 from wan.domain.errors import SettingsError, StorageUnavailable
@@ -79,12 +80,67 @@ def test_a_link_is_a_url(cache, tmp_path, url, link):
 
 
 @pytest.mark.parametrize(
-    "url", ["nosql", "oss://bucket/x", "s3://user:secret@", "file:///proc/nowhere"]
+    "url",
+    [
+        *("nosql", "s3://user:secret@", "file:///proc/nowhere"),
+        *("https://films.example/x?key=secret", "az://container-without-account/x"),
+    ],
 )
 def test_a_url_that_cannot_be_opened_is_a_wrong_setting(cache, url):
     with pytest.raises(SettingsError, match="WAN_STORAGE_URL") as error:
         Storage(url, cache)
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["oss://films/x", "https://films.oss-cn-beijing.aliyuncs.com/x?Signature=secret"]
+)
+def test_an_address_of_oss_itself_is_answered_with_its_s3_address(cache, url):
+    with pytest.raises(SettingsError, match=r"s3\.oss-REGION\.aliyuncs\.com") as error:
+        Storage(url, cache)
+    assert "secret" not in str(error.value)
+
+
+async def test_what_is_said_about_oss_leads_to_the_bucket_in_the_host(cache, monkeypatch):
+    """As it wants it: the bucket is in the name of the host alone, never in the path."""
+    asked = []
+
+    async def answer(reader, writer):
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ALLOW_HTTP": "true",  # of the test alone
+        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true",
+        "AWS_REGION": "cn-beijing",
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+    }.items():
+        monkeypatch.setenv(name, value)
+    async with server:
+        assert not await Storage("s3://films/wan", cache).has("videos/a/video.mp4")
+    (request,) = asked
+    assert request.startswith(b"HEAD /wan/videos/a/video.mp4 HTTP/1.1\r\n")
+    assert b"/cn-beijing/s3/aws4_request" in request
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "settings"),
+    [
+        ("s3://films/wan", S3Store, {}),
+        ("gs://films/wan", GCSStore, {}),
+        ("az://films/wan", AzureStore, {"AZURE_STORAGE_ACCOUNT_NAME": "films"}),
+    ],
+)
+def test_buckets_of_three_kinds_can_be_named(cache, monkeypatch, url, kind, settings):
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert isinstance(Storage(url, cache)._store, kind)
 
 
 async def test_copies_that_were_used_longest_ago_go_first(bucket, cache, monkeypatch):

@@ -259,6 +259,15 @@ KEYS = Table(
     Column("name", String(32), primary_key=True),
     Column("value", String(64), nullable=False),
 )
+# The processes that live, on a PostgreSQL.
+REPLICAS = Table(
+    "replicas",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("storage", Text, nullable=False),  # without anything secret
+    Column("seen_at", Float(53), nullable=False),
+)
 # With the time, so that a review's version is read from here, past all the words.
 Index("verdicts_of_review", VERDICTS.c.review_id, VERDICTS.c.created_at)
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
@@ -28,6 +29,7 @@ class Locations(BaseSettings):
     )
     database_url: str = Field(default="", alias="WAN_DATABASE_URL")
     storage_url: str = Field(default="", alias="WAN_STORAGE_URL")
+    storage_shared: bool = Field(default=False, alias="WAN_STORAGE_SHARED")
     space_id: str = Field(default="", alias="SPACE_ID")
 
     @property
@@ -46,6 +48,12 @@ class Locations(BaseSettings):
     def storage(self) -> str:
         """The storage's URL for obstore."""
         return self.storage_url or (self.output_dir.absolute() / "storage").as_uri()
+
+    @property
+    def storage_place(self) -> str:
+        """The storage's URL without what may be secret in it."""
+        parts = urlsplit(self.storage)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property
     def work_dir(self) -> Path:

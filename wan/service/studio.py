@@ -30,6 +30,7 @@ from wan.service.films import Films
 from wan.service.library import EditableLibrary
 from wan.service.metrics import Metrics
 from wan.service.monitoring import Monitoring
+from wan.service.presence import Presence
 from wan.service.quotes import Quotes
 from wan.service.references import References
 from wan.service.reviews import Reviews
@@ -182,6 +183,9 @@ class Studio:
         later one does not open.
         """
         stores = await opened.enter_async_context(open_stores(self.settings))
+        presence = Presence(stores.database, self.settings)
+        await presence.begin()
+        opened.push_async_callback(presence.end)
         simulated = self.backend == "simulator"
         demo = LocalSimulator(self.settings)
         opened.push_async_callback(asyncio.to_thread, demo.stop)
@@ -199,6 +203,7 @@ class Studio:
             "runner": parts.runner.run(),
             "watching": parts.watching.run(),
             "keys": parts.access.prune_keys(),
+            "presence": presence.keep(),
             "cleanup": self._keep_clean(stores, parts.runner),
         } | ({"demo": _keep_simulator(demo)} if simulated else {})
         for name, task in work.items():

@@ -17,9 +17,10 @@ from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import HTTPStore, LocalStore, ObjectStore, from_url
 
 from wan.domain.errors import SettingsError, StorageUnavailable, is_full
+from wan.domain.messages import Message
 from wan.environment.checks import mask_url
 from wan.environment.open_files import open_file
 from wan.environment.settings import WORK
@@ -32,6 +33,11 @@ CACHE_LIMIT = 2_000_000_000  # bytes of copies of a bucket's files: some hundred
 # Bytes that stay free for running jobs: the five of a model bring up to 30 MB each (15 s at 1080P),
 # kept twice: as made, and as shown.
 ROOM = 300_000_000
+_ALLOWED = (
+    "a location that obstore can open: file:///folder, or a bucket at s3://bucket/folder (S3, and "
+    "OSS by its S3 address), gs://bucket/folder (Google) or az://container/folder (Azure)"
+)
+_OSS_HOST = ".aliyuncs.com"
 _ANNOUNCED = f"{WORK}keys-"
 _IN_USE = 60.0  # seconds for which a copy stays after it was handed out, to be opened
 
@@ -276,14 +282,19 @@ class Bucket:
 
 def _open(url: str, folder: Path | None) -> ObjectStore:
     """Open the store of a URL, which may be a folder's. Raises SettingsError."""
+    parts = urlsplit(url)
+    if parts.scheme == "oss" or (parts.hostname or "").endswith(_OSS_HOST):  # spoken to as S3
+        raise SettingsError(Message.of("storage_oss", given=mask_url(url)))
     try:
         if folder is not None:
             return LocalStore(folder, automatic_cleanup=True, mkdir=True)
-        return from_url(url)
+        store = from_url(url)
     except (BaseError, OSError, ValueError):
-        # The URL may hold a secret, and the message may quote it.
-        allowed = "a location that obstore can open: file:///folder, s3://bucket/folder, …"
-        raise SettingsError.about("WAN_STORAGE_URL", mask_url(url), allowed) from None
+        store = None
+    if store is None or isinstance(store, HTTPStore):  # a web server: nothing can be listed there
+        # The URL may hold a secret, and what the store says of it may quote it.
+        raise SettingsError.about("WAN_STORAGE_URL", mask_url(url), _ALLOWED)
+    return store
 
 
 def require_room(*folders: Path, more: int = 0) -> None:
