@@ -4,6 +4,7 @@ HAProxy does by its file, tests/browser/test_replicas.py shows.
 
 import re
 
+import pytest
 import yaml
 
 from tests.conftest import ROOT
@@ -14,6 +15,7 @@ COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
 SETTINGS = {field.alias for field in Settings.model_fields.values()}
 BALANCERS = {"WAN_BALANCER", "WAN_BALANCER_USER", "WAN_REPLICA_1", "WAN_REPLICA_2"}
 """What haproxy.cfg reads."""
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_setting_that_is_named_exists():
@@ -27,6 +29,11 @@ def test_every_setting_that_is_named_exists():
     assert len({name for _, name in named}) > 10
     assert {name for _, name in named} - SETTINGS == BALANCERS
     assert {file for file, name in named if name in BALANCERS} == {"haproxy.cfg", "compose.yaml"}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.iterdir()), ids=lambda path: path.name)
+def test_the_readme_tells_of_each_file(path):
+    assert f"assets/deploy/{path.name}" in README
 
 
 def test_the_balancer_reads_what_it_is_given():
