@@ -5,8 +5,6 @@ import asyncio
 import pytest
 
 from tests.database.test_store import NOW, job
-from wan.database.engine import Database
-from wan.database.queue import Queue
 from wan.service.waiting_lines import WaitingLines
 
 pytestmark = pytest.mark.anyio
@@ -22,13 +20,6 @@ class Clock:
 @pytest.fixture
 def clock():
     return Clock()
-
-
-@pytest.fixture
-async def queue(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'wan.sqlite3'}")
-    yield Queue(database)
-    database.close()
 
 
 @pytest.fixture

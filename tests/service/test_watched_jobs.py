@@ -8,21 +8,12 @@ import pytest
 
 from tests.database.test_store import job
 from tests.patience import PATIENCE
-from wan.database.engine import Database
-from wan.database.queue import Queue
 from wan.domain.jobs import JobState
 from wan.service.changes import Changes
 from wan.service.waiting_lines import WaitingLines
 from wan.service.watched_jobs import WatchedJobs
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def queue(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'wan.sqlite3'}")
-    yield Queue(database)
-    database.close()
 
 
 @pytest.fixture
