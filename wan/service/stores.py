@@ -9,7 +9,7 @@ from wan.database.engine import Database
 from wan.environment.settings import Settings
 from wan.media import inputs
 from wan.storage.evidence import Evidence
-from wan.storage.objects import Storage
+from wan.storage.objects import SignedAddresses, Storage
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Stores:
     database: Database
     storage: Storage
     evidence: Evidence
+    signed: SignedAddresses | None = None
+    """Where the bucket itself serves videos, where it shall."""
 
 
 @contextlib.asynccontextmanager
@@ -36,7 +38,12 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         )
         opened.callback(database.close)
         storage = Storage(settings.storage, settings.work_dir)
+        signed = (
+            await SignedAddresses.open(settings.storage, "WAN_MEDIA_REDIRECT")
+            if settings.media_redirect
+            else None
+        )
         opened.enter_context(inputs.use_work_folder(settings.work_dir))
         evidence = Evidence(folder, visitors=not settings.space_id, video_at=storage.path)
         opened.push_async_callback(asyncio.to_thread, evidence.close)
-        yield Stores(database, storage, evidence)
+        yield Stores(database, storage, evidence, signed)

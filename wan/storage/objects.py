@@ -6,18 +6,21 @@ A failure that passes (a full disk, a store that does not answer) is raised as S
 import asyncio
 import contextlib
 import math
+import mimetypes
 import os
 import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Self
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import LocalStore, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
 
 from wan.domain.errors import SettingsError, StorageUnavailable, is_full
 from wan.environment.checks import mask_url
@@ -27,6 +30,7 @@ from wan.storage.atomic_files import write_whole
 
 _CHUNK = 1 << 20  # bytes
 _PARTS_AT_ONCE = 1  # of 5 MB; obstore's default of 12 takes 60 MB of memory for each job
+SIGNED = 60.0  # seconds for which a signed address can be used
 _MEGABYTE = 1_000_000
 CACHE_LIMIT = 2_000_000_000  # bytes of copies of a bucket's files: some hundred videos
 # Bytes that stay free for running jobs: the five of a model bring up to 30 MB each (15 s at 1080P),
@@ -62,7 +66,15 @@ class Storage:
     async def put(self, key: str, source: bytes | Path) -> str:
         """Keep a file, whole or not at all, and return its key. Raises StorageUnavailable."""
         with translate_errors():
-            await obstore.put_async(self._store, key, source, max_concurrency=_PARTS_AT_ONCE)
+            # Players that get a file from the bucket want to know; a folder has no place for it.
+            kind = mimetypes.guess_type(key)[0] if self._folder is None else None
+            await obstore.put_async(
+                self._store,
+                key,
+                source,
+                attributes={"Content-Type": kind} if kind else None,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
             if self._folder is not None:
                 await asyncio.to_thread(_sync_to_disk, self._folder / key)
         return key
@@ -241,6 +253,44 @@ class Storage:
                 await asyncio.to_thread(part.replace, path)
         finally:
             await asyncio.to_thread(part.unlink, missing_ok=True)
+
+
+class SignedAddresses:
+    """Addresses at which a bucket itself serves its files, to whoever has one, for SIGNED seconds.
+
+    origin: with which each of them begins.
+    """
+
+    def __init__(self, store: S3Store | GCSStore | AzureStore, origin: str) -> None:
+        self._store, self.origin = store, origin
+
+    @classmethod
+    async def open(cls, url: str, setting: str) -> Self:
+        """Open the bucket at a URL, as obstore takes it. setting: what asks for that. Raises
+        SettingsError where nothing can be signed.
+        """
+        try:
+            store = from_url(url)
+            if isinstance(store, S3Store | GCSStore | AzureStore):
+                parts = urlsplit(await _sign(store, "videos/any.mp4"))
+                return cls(store, f"{parts.scheme}://{parts.netloc}")
+        except (BaseError, OSError, ValueError):
+            pass  # its message may quote a secret
+        allowed = (
+            "it with a bucket in WAN_STORAGE_URL that can sign addresses: S3, GCS or Azure, "
+            "with the credentials for that"
+        )
+        raise SettingsError.about(setting, "true", allowed)
+
+    async def of(self, key: str) -> str:
+        """Return the address of a file, which may not be there. Raises StorageUnavailable."""
+        with translate_errors():
+            return await _sign(self._store, key)
+
+
+async def _sign(store: S3Store | GCSStore | AzureStore, key: str) -> str:
+    """Sign an address, which needs no request but for the credentials of a cloud's machine."""
+    return await obstore.sign_async(store, "GET", key, timedelta(seconds=SIGNED))
 
 
 def require_room(*folders: Path, more: int = 0) -> None:

@@ -85,7 +85,7 @@ class Guard:
     further hosts whose pages are its own. scripts: the inline scripts that may run. first: the one
     that a page begins with, by the page's path. sign_in: how people sign in, where they do. mcp:
     whether agents may call. space: whether this is a Space. may_read_metrics, may_announce: whether
-    a request, as it came from its socket, may.
+    a request, as it came from its socket, may. media: see `Pages`.
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class Guard:
         space: bool = False,
         may_read_metrics: Callable[[Scope], bool] = lambda _: False,
         may_announce: Callable[[Scope], bool] = lambda _: False,
+        media: Callable[[], str] = str,
     ) -> None:
         self._app, self._sessions, self._events = app, sessions, events
         self._trusted, self._hosts = trusted, hosts
@@ -116,7 +117,7 @@ class Guard:
         self._review_reads = RateLimit(*_REVIEW_READ_RATE)
         self._announced = RateLimit(*_EVENT_RATE)
         self._uploading = Capacity(_UPLOAD_LIMITS[0], address=_UPLOAD_LIMITS[1])
-        self._finished, self._first = Pages(scripts, space=space), first
+        self._finished, self._first = Pages(scripts, space=space, media=media), first
         self._names, self._root, self._space = names, root, space
         self._sign_in = sign_in
         self._may_read_metrics, self._may_announce = may_read_metrics, may_announce
