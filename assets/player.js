@@ -64,5 +64,43 @@
     },
     true,
   );
+  // A player that was sent on to the bucket keeps the address, and a browser tries one that has
+  // ended for half a minute. So it gets a fresh one, from its own, before it asks for more.
+  const AGAIN = 5000; // ms between two tries
+  const life = () => 1000 * (document.querySelector("meta[name=wan-media]")?.content ?? Infinity);
+  const begun = new WeakMap(); // when a video was sent for, ms
+  const age = (video) => performance.now() - (begun.get(video) ?? -Infinity);
+
+  function has({ buffered, currentTime: at }) {
+    for (let part = 0; part < buffered.length; part++)
+      if (buffered.start(part) <= at && at < buffered.end(part)) return true;
+    return false;
+  }
+
+  function renew(video) {
+    const { currentTime, paused } = video;
+    video.addEventListener(
+      "loadedmetadata",
+      () => {
+        video.currentTime = currentTime;
+        if (!paused) video.play().catch(() => {}); // it has gone
+      },
+      { once: true },
+    );
+    video.load();
+  }
+
+  const onVideo = (event, act) =>
+    document.addEventListener(
+      event,
+      ({ target }) => target instanceof HTMLVideoElement && act(target),
+      true,
+    );
+  onVideo("loadstart", (video) => begun.set(video, performance.now()));
+  for (const event of ["seeking", "waiting"])
+    onVideo(event, (video) => age(video) > life() && !has(video) && renew(video));
+  onVideo("error", (video) => {
+    if (video.error?.code === MediaError.MEDIA_ERR_NETWORK && age(video) > AGAIN) renew(video);
+  });
   document.addEventListener("wan-change", () => all().forEach(mark));
 })();

@@ -32,11 +32,16 @@ class Bucket:
     secret: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
     @property
+    def endpoint(self) -> str:
+        """Where it is served."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def settings(self) -> dict[str, str]:
         """The environment of an app that keeps its files there."""
         return {
             "WAN_STORAGE_URL": f"s3://{_NAME}/wan",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.key,
             "AWS_SECRET_ACCESS_KEY": self.secret,
             "AWS_REGION": "cn-beijing",

@@ -22,7 +22,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 HOMES = {
     "dashscope": {"wan.provider.gateway"},
     "sqlalchemy": {"wan.database"},
-    "obstore": {"wan.storage.objects"},
+    "obstore": {"wan.storage.objects", "wan.storage.buckets"},
     "gradio": {"wan.ui"},
     "typer": {"wan.cli"},
     "rich": {"wan.cli"},

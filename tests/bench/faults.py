@@ -838,6 +838,13 @@ _OPERATION = (
         "database/test_announcements.py::test_each_end_is_announced_once",
     ),
     _fault(
+        "a download sent away to the bucket, where it has no name",
+        "web/routes.py",
+        'plays = request.headers.get("sec-fetch-dest") == "video"',
+        "plays = True",
+        "web/test_media_redirect.py::test_nobody_else_is_sent_anywhere",
+    ),
+    _fault(
         "a proxy on this machine taken for the machine itself",
         "web/addresses.py",
         "return _is_loopback(peer) and not may_be_shared(scope, [])",

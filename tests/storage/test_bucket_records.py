@@ -24,8 +24,8 @@ from wan.service import cleanup, polling
 from wan.service.cleanup import DAY
 from wan.service.studio import Studio
 from wan.storage import bucket_records
+from wan.storage.buckets import Bucket
 from wan.storage.evidence import Evidence
-from wan.storage.objects import Bucket
 from wan.storage.record import FILES, list_missing_files
 
 pytestmark = [pytest.mark.anyio, pytest.mark.process]

@@ -83,6 +83,7 @@ class Settings(Locations):
     hosts: str = Field(default="", alias="WAN_HOSTS")
     root_path: str = Field(default="", alias="GRADIO_ROOT_PATH")
     public_url: str = Field(default="", alias="WAN_PUBLIC_URL")
+    media_redirect: bool = Field(default=False, alias="WAN_MEDIA_REDIRECT")
     shared_library: bool = Field(default=False, alias="WAN_SHARED_LIBRARY")
     mcp: bool = Field(default=False, alias="WAN_MCP")
     join_anonymous: bool = Field(default=True, alias="WAN_JOIN_ANONYMOUS")

@@ -83,7 +83,7 @@ class Library:
     def __init__(self, stores: Stores) -> None:
         self._jobs, self._listing = Jobs(stores.database), Listing(stores.database)
         self._storage, self._evidence = stores.storage, stores.evidence
-        self._files = Files(stores.storage)
+        self._files, self._signed = Files(stores.storage), stores.signed
 
     async def get(self, job_id: str, *, owner: str) -> Job:
         """Return a job that this owner sees. Raises JobNotFound and, as everything here that asks
@@ -171,6 +171,13 @@ class Library:
         if job is not None and name == "original.mp4":
             return await self._files.find_local(job.original_key)
         return None if job is None else await self._files.find_shown(job, name)
+
+    async def find_media_address(self, token: str) -> str | None:
+        """Return an address at which the bucket itself serves the video of a job for a minute, by
+        the job's unguessable token; None when there is none. Raises StorageUnavailable.
+        """
+        signed, job = self._signed, await look_up(ids.MEDIA, self._jobs.get_by_media_token, token)
+        return await signed.of(job.video_key) if signed and job and job.video_key else None
 
     async def find_linked(self, link: str, name: str) -> Path | None:
         """Return "video.mp4" or "poster.webp" for whoever has the link to a video's page, without

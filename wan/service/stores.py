@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from wan.database.engine import Database
 from wan.environment.settings import Settings
 from wan.media import inputs
+from wan.storage.buckets import Bucket, SignedAddresses
 from wan.storage.evidence import Evidence
-from wan.storage.objects import Bucket, Storage
+from wan.storage.objects import Storage
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Stores:
     database: Database
     storage: Storage
     evidence: Evidence
+    signed: SignedAddresses | None = None
+    """Where the bucket itself serves videos, where it shall."""
 
 
 @contextlib.asynccontextmanager
@@ -36,6 +39,11 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         )
         opened.callback(database.close)
         storage = Storage(settings.storage, settings.work_dir)
+        signed = (
+            await SignedAddresses.open(settings.storage, "WAN_MEDIA_REDIRECT")
+            if settings.media_redirect
+            else None
+        )
         opened.enter_context(inputs.use_work_folder(settings.work_dir))
         evidence = Evidence(
             folder,
@@ -44,4 +52,4 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             bucket=None if settings.storage.startswith("file:") else Bucket(settings.storage),
         )
         opened.push_async_callback(asyncio.to_thread, evidence.close)
-        yield Stores(database, storage, evidence)
+        yield Stores(database, storage, evidence, signed)

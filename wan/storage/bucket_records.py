@@ -23,8 +23,8 @@ from typing import Any
 
 from wan.domain import ids
 from wan.domain.errors import StorageUnavailable
+from wan.storage.buckets import Bucket
 from wan.storage.folder_records import FolderRecords
-from wan.storage.objects import Bucket
 from wan.storage.record import CALLS, FILES, LISTS, add_entry, read_json, to_json
 
 log = logging.getLogger("wan.storage.evidence")

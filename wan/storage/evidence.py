@@ -35,8 +35,8 @@ from wan.domain.jobs import Job
 from wan.media.embedded_settings import settings_of, strip_query
 from wan.storage.atomic_files import write_whole
 from wan.storage.bucket_records import BucketRecords
+from wan.storage.buckets import Bucket
 from wan.storage.folder_records import FolderRecords
-from wan.storage.objects import Bucket
 from wan.storage.record import CALLS, VIDEOS, Records
 
 log = logging.getLogger("wan.storage.evidence")

@@ -6,6 +6,7 @@ A failure that passes (a full disk, a store that does not answer) is raised as S
 import asyncio
 import contextlib
 import math
+import mimetypes
 import os
 import secrets
 import shutil
@@ -54,12 +55,20 @@ class Storage:
         self._url, self._cache = url if url.endswith("/") else f"{url}/", cache
         self._deriving = asyncio.Semaphore(1)
         self._folder = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
-        self._store = _open(url, self._folder)
+        self._store = open_store(url, self._folder)
 
     async def put(self, key: str, source: bytes | Path) -> str:
         """Keep a file, whole or not at all, and return its key. Raises StorageUnavailable."""
         with translate_errors():
-            await obstore.put_async(self._store, key, source, max_concurrency=_PARTS_AT_ONCE)
+            # Players that get a file from the bucket want to know; a folder has no place for it.
+            kind = mimetypes.guess_type(key)[0] if self._folder is None else None
+            await obstore.put_async(
+                self._store,
+                key,
+                source,
+                attributes={"Content-Type": kind} if kind else None,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
             if self._folder is not None:
                 await asyncio.to_thread(_sync_to_disk, self._folder / key)
         return key
@@ -240,47 +249,7 @@ class Storage:
             await asyncio.to_thread(part.unlink, missing_ok=True)
 
 
-class Bucket:
-    """Small files in a bucket, by key, whole. url: as of a `Storage` that is no folder.
-
-    Raises StorageUnavailable, and FileNotFoundError for a file, or a bucket, that is not there.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._store = _open(url, None)
-
-    async def put(self, key: str, content: bytes) -> None:
-        """Write a file."""
-        with translate_errors():
-            await obstore.put_async(self._store, key, content)
-
-    async def read(self, key: str) -> bytes:
-        """Return what is in a file."""
-        with translate_errors():
-            return bytes(await (await obstore.get_async(self._store, key)).bytes_async())
-
-    async def list_files(self, folder: str) -> dict[str, float]:
-        """List the keys in a folder, with the time of the last change, in seconds since 1970."""
-        with translate_errors():
-            return {
-                found["path"]: found["last_modified"].timestamp()
-                async for page in obstore.list(self._store, folder)
-                for found in page
-            }
-
-    async def list_folders(self, folder: str) -> list[str]:
-        """List the folders in a folder, by their whole keys."""
-        with translate_errors():
-            found = await obstore.list_with_delimiter_async(self._store, folder)
-        return list(found["common_prefixes"])
-
-    async def remove(self, key: str) -> None:
-        """Remove a file, if it is there."""
-        with contextlib.suppress(FileNotFoundError), translate_errors():
-            await obstore.delete_async(self._store, key)
-
-
-def _open(url: str, folder: Path | None) -> ObjectStore:
+def open_store(url: str, folder: Path | None = None) -> ObjectStore:
     """Open the store of a URL, which may be a folder's. Raises SettingsError."""
     parts = urlsplit(url)
     if parts.scheme == "oss" or (parts.hostname or "").endswith(_OSS_HOST):  # spoken to as S3

@@ -23,6 +23,7 @@ from wan.environment.settings import Settings
 from wan.environment.surroundings import home
 from wan.service.runner import STOP_LIMIT
 from wan.service.studio import Studio
+from wan.storage import buckets
 from wan.storage.uploads import SAMPLES
 from wan.ui.api.mcp import install_mcp
 from wan.ui.gradio_patches import making_no_server, serve_within_limits, words
@@ -140,7 +141,8 @@ class Server:
             "css": read_assets("css", *_STYLES),
             # What stands here is not prefixed as `css` is, so that the same files dress pages that
             # are not Gradio's.
-            "head": f"<style>{read_assets('css', 'tokens', 'base', 'compare')}</style>"
+            "head": self._media_life()
+            + f"<style>{read_assets('css', 'tokens', 'base', 'compare')}</style>"
             + "".join(f"<script>{script}</script>" for script in _scripts()),
             "favicon_path": ASSETS / "favicon.svg",
             "app_kwargs": {
@@ -214,7 +216,18 @@ class Server:
                 metrics.PATH: partial(metrics.may_read, settings),
                 announcements.PATH: partial(announcements.may_announce, settings),
             },
+            media=self._media_origin,
         )
+
+    def _media_life(self) -> str:
+        """Return for the page how long an address can be used to which players are sent."""
+        life = f'<meta name="wan-media" content="{buckets.SIGNED:g}">'
+        return life if self._studio.settings.media_redirect else ""
+
+    def _media_origin(self) -> str:
+        """Return from where players get videos too; "" before the studio is open."""
+        signed = self._studio.stores.signed if self._opened.is_set() else None
+        return signed.origin if signed else ""
 
     def _forget(self, session: str) -> None:
         """Lets Gradio forget a session: by itself it keeps those for ever that joined and never

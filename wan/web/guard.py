@@ -88,7 +88,7 @@ class Guard:
     inline scripts that may run. first: the one that a page begins with, by the page's path.
     sign_in: how people sign in, where they do. mcp: whether agents may call. space: whether this is
     a Space. private: whether a request, as it came from its socket, may use one of the paths that
-    are there for some alone.
+    are there for some alone. media: see `Pages`.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class Guard:
         mcp: bool = False,
         space: bool = False,
         private: Mapping[str, Callable[[Scope], bool]],
+        media: Callable[[], str] = str,
     ) -> None:
         self._app, self._sessions = app, sessions
         self._numbers = {_JOIN: events, _PREDICT: direct}
@@ -120,7 +121,7 @@ class Guard:
         self._review_reads = RateLimit(*_REVIEW_READ_RATE)
         self._announced = RateLimit(*_EVENT_RATE)
         self._uploading = Capacity(_UPLOAD_LIMITS[0], address=_UPLOAD_LIMITS[1])
-        self._finished, self._first = Pages(scripts, space=space), first
+        self._finished, self._first = Pages(scripts, space=space, media=media), first
         self._names, self._root, self._space = names, root, space
         self._sign_in, self._private = sign_in, private
         self._open = _open_routes(public, logins=sign_in is not None, mcp=mcp)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -106,11 +106,13 @@ def _digest(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def policy(digests: Iterable[str] = (), *, space: bool = False) -> str:
+def policy(digests: Iterable[str] = (), *, space: bool = False, media: str = "") -> str:
     """Return the Content-Security-Policy. digests: of inline scripts that may run. space: on a
-    Space.
+    Space. media: an origin from which videos may come too.
     """
     values = _POLICY | (_ON_SPACE if space else {})
+    if media:
+        values |= {"media-src": f"{values['media-src']} {media}"}
     return "; ".join(
         " ".join([name, value, *(digests if name == "script-src" else ())])
         for name, value in values.items()
@@ -131,18 +133,24 @@ class Pages:
     """Pages as they are sent: with the start of their head, a policy that names their scripts, and
     packed. Gradio's are large and the same again and again: the last few are kept by their content.
 
-    scripts: the inline ones that may run. space: whether this is a Space.
+    scripts: the inline ones that may run. space: whether this is a Space. media: gives the origin
+    from which videos may come too; "" for none, or while it is not known.
     """
 
-    def __init__(self, scripts: Scripts, *, space: bool) -> None:
-        self._scripts, self.space = scripts, space
-        self._kept: OrderedDict[tuple[bytes, str, bool], _Page] = OrderedDict()
+    def __init__(self, scripts: Scripts, *, space: bool, media: Callable[[], str] = str) -> None:
+        self._scripts, self.space, self._media = scripts, space, media
+        self._kept: OrderedDict[tuple[bytes, str, bool, str], _Page] = OrderedDict()
+
+    @property
+    def policy(self) -> str:
+        """The policy of everything that is no page."""
+        return policy(space=self.space, media=self._media())
 
     async def finish(self, body: bytes, head: str, *, packed: bool) -> _Page:
         """Return a page. head: what its head begins with; "" for none, and it is not kept. packed:
         whether as gzip.
         """
-        key = (body, head, packed)
+        key = (body, head, packed, self._media())
         if key in self._kept:
             return self._kept[key]
         page = await asyncio.to_thread(self._make, *key)  # a review may have megabytes
@@ -152,10 +160,16 @@ class Pages:
                 self._kept.popitem(last=False)
         return page
 
-    def _make(self, body: bytes, head: str, packed: bool) -> _Page:  # noqa: FBT001 - a key, unpacked
+    def _make(
+        self,
+        body: bytes,
+        head: str,
+        packed: bool,  # noqa: FBT001 - a key, unpacked
+        media: str,
+    ) -> _Page:
         body = body.replace(b"<head>", f"<head>{head}".encode(), 1)
         digests = self._scripts.digests(body.decode(errors="replace"))
-        named = policy(digests, space=self.space)
+        named = policy(digests, space=self.space, media=media)
         if packed:
             body = gzip.compress(body, 5, mtime=0)
         content = hashlib.sha256(named.encode() + body).hexdigest()
@@ -188,7 +202,7 @@ class ResponseHeaders:
             self.begun = True
             message.setdefault("headers", [])
             headers = MutableHeaders(scope=message)
-            headers.update(_ALWAYS | {"Content-Security-Policy": policy(space=self._pages.space)})
+            headers.update(_ALWAYS | {"Content-Security-Policy": self._pages.policy})
             is_page = headers.get("content-type", "").startswith("text/html")
             if is_page and self.cookie:
                 headers.append("set-cookie", self.cookie)

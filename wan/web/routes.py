@@ -6,7 +6,13 @@ import re
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import Route
 
 from wan.domain.errors import Crowded, StorageUnavailable
@@ -39,6 +45,9 @@ def _media_route(studio: Studio, opened: asyncio.Event) -> Route:
         token, name = request.path_params["token"], request.path_params["name"]
         await opened.wait()
         try:
+            if studio.stores.signed and _is_played(request):
+                address = await studio.library.find_media_address(token)
+                return _not_found() if address is None else _elsewhere(address)
             path = await studio.library.find_media(token, name) if name in MEDIA else None
         except StorageUnavailable as trouble:
             return PlainTextResponse(str(trouble), status_code=503)
@@ -93,6 +102,19 @@ def _file_route(studio: Studio) -> Route:
         return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
     return Route("/gradio_api/file={path:path}", file)
+
+
+def _is_played(request: Request) -> bool:
+    """Return whether a player asks for a video. What is downloaded has to come from here: else
+    browsers would not give it its name. They send the header over https and on this machine alone.
+    """
+    plays = request.headers.get("sec-fetch-dest") == "video"
+    return plays and request.path_params["name"] == "video.mp4"
+
+
+def _elsewhere(address: str) -> Response:
+    """Answer that a video is at an address, which nobody may keep: the next piece gets its own."""
+    return RedirectResponse(address, headers={"Cache-Control": "no-store"})
 
 
 async def _health(request: Request) -> Response:
