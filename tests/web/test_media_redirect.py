@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import av
 import numpy
 import pytest
-from obstore.store import S3Store
+from obstore.store import from_url
 from playwright.sync_api import Response
 
 from tests import buckets, plain_http
@@ -53,14 +53,14 @@ class House:
     def put(self, key: str, content: bytes) -> None:
         """Puts something else in the place of a file."""
         given = self.bucket.settings
-        S3Store(
-            "films",
-            endpoint=self.bucket.endpoint,
+        from_url(
+            given["WAN_STORAGE_URL"],
+            endpoint=given["AWS_ENDPOINT_URL"],
             access_key_id=given["AWS_ACCESS_KEY_ID"],
             secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
             region=given["AWS_REGION"],
             client_options={"allow_http": True},
-        ).put(f"wan/{key}", content, attributes={"Content-Type": "video/mp4"})
+        ).put(key, content, attributes={"Content-Type": "video/mp4"})
 
     def ask(self, **headers: str) -> Answer:
         return ask(self.app.url, "GET", self.path, headers=headers)
