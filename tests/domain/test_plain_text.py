@@ -19,7 +19,7 @@ from wan.domain.quoting import shorten
 from wan.domain.redact import guard_logs, redact, strip_signatures
 from wan.domain.spreadsheets import escape_cell
 from wan.domain.validation import clean_text
-from wan.storage.evidence import _clean
+from wan.storage import record
 
 STAYS = (
     "می‌خواهم",  # Persian, with U+200C
@@ -204,7 +204,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize(
     "door",
-    [_clean, redact, strip_signatures, clean, escape, escape_cell, clean_line, is_blank],
+    [record.clean, redact, strip_signatures, clean, escape, escape_cell, clean_line, is_blank],
     ids=lambda door: door.__name__,
 )
 def test_time_grows_with_length_alone(door: Callable[[str], object]):
