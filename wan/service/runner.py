@@ -112,7 +112,11 @@ class Runner:
             uncertain_seconds=uncertain_seconds,
             clock=clock,
         )
-        self._by_state: dict[JobState, Step] = {
+        self._by_state = self._list_steps(reconciliation)
+
+    def _list_steps(self, reconciliation: Reconciliation) -> dict[JobState, Step]:
+        """Return what is done with a job in each state."""
+        return {
             JobState.QUEUED: self._submitting.start,
             JobState.UPLOADING: self._submitting.send,
             JobState.SUBMITTING: reconciliation.give_up_answer,
