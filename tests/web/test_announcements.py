@@ -2,7 +2,6 @@
 real app, at a simulator that sends them.
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from tests import plain_http
 from tests.attacks.visitor import Answer, ask, called, picture_url, post
 from tests.browser.serving import App, served
-from tests.patience import PATIENCE
+from tests.patience import wait_until
 from tests.simulators import Simulator, serving
 
 pytestmark = pytest.mark.process
@@ -34,11 +33,8 @@ class Shop:
         how, said = called(self.app.url, "image_to_video", request)
         assert how == "complete", said
         newest = "SELECT task_id FROM jobs ORDER BY created_at DESC LIMIT 1"
-        give_up = time.monotonic() + PATIENCE
-        while (task := self.app.rows(newest)[0][0]) is None:
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
-        return task
+        wait_until(lambda: self.app.rows(newest)[0][0] is not None)
+        return self.app.rows(newest)[0][0]
 
     def state(self, task_id: str) -> str:
         ((state,),) = self.app.rows(f"SELECT state FROM jobs WHERE task_id = '{task_id}'")  # noqa: S608
@@ -90,18 +86,14 @@ def test_without_the_secret_it_is_a_path_that_leads_nowhere(shop: Shop):
 def test_an_end_that_is_announced_is_seen_at_once_for_two_queries(shop: Shop):
     before = shop.queries()
     task = shop.order("Announced once.")
-    while shop.simulator.task(task)["state"] != "SUCCEEDED":
-        time.sleep(0.05)
+    wait_until(lambda: shop.simulator.task(task)["state"] == "SUCCEEDED")
     assert shop.state(task) in ("PENDING", "RUNNING"), "nobody has looked"
     for number in range(3):
         target = f"/wan{PATH}?secret={SECRET}" if number else PATH
         headers = {} if number else BEARER
         answer = post(shop.app.url, target, event(task, task_status="FAILED"), **headers)
         assert (answer.status, answer.body) == (204, b"")
-    give_up = time.monotonic() + PATIENCE
-    while shop.state(task) != "SUCCEEDED":
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
+    wait_until(lambda: shop.state(task) == "SUCCEEDED")
     assert shop.queries() - before == 2, "one for its end, one for the address of its video"
     assert SECRET not in shop.app.log()
 
@@ -112,20 +104,13 @@ def test_a_lie_costs_one_query_however_often_it_is_told(shop: Shop):
         task = shop.order("Not over yet.")
         for _ in range(3):
             assert post(shop.app.url, PATH, event(task), **BEARER).status == 204
-        give_up = time.monotonic() + PATIENCE
-        while shop.queries() == before:
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
+        wait_until(lambda: shop.queries() > before)
         assert post(shop.app.url, PATH, event(task), **BEARER).status == 204
     # What has been asked for a video since, and made, shows that the runner has had its turn.
     other = shop.order("Over by then.")
-    while shop.simulator.task(other)["state"] != "SUCCEEDED":
-        time.sleep(0.05)
+    wait_until(lambda: shop.simulator.task(other)["state"] == "SUCCEEDED")
     assert post(shop.app.url, PATH, event(other), **BEARER).status == 204
-    give_up = time.monotonic() + PATIENCE
-    while shop.state(other) != "SUCCEEDED":
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
+    wait_until(lambda: shop.state(other) == "SUCCEEDED")
     assert shop.queries() - before == 1 + 2
     assert shop.state(task) == "RUNNING"
 

@@ -3,7 +3,6 @@ what is said to others, and that a player seeks on when an address is gone.
 """
 
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from tests import buckets, plain_http
 from tests.attacks.visitor import Answer, ask, called, picture_url
 from tests.browser.serving import App, chromium, served
 from tests.buckets import Bucket
-from tests.patience import PATIENCE
+from tests.patience import wait_until
 from wan.domain.errors import SettingsError
 from wan.environment.settings import load_settings
 from wan.service.studio import Studio
@@ -106,10 +105,8 @@ def test_a_player_is_sent_to_the_bucket(house: House):
 
 
 def test_an_address_ends_and_the_next_piece_gets_a_fresh_one(house: House):
-    address, give_up = house.ask(**PLAYER).headers["location"], time.monotonic() + PATIENCE
-    while piece(address)[0] == 206:
-        assert time.monotonic() < give_up
-        time.sleep(0.1)
+    address = house.ask(**PLAYER).headers["location"]
+    wait_until(lambda: piece(address)[0] != 206)
     assert piece(address)[0] == 403
     fresh = house.ask(**PLAYER, Range="bytes=200-203").headers["location"]
     assert piece(fresh, 200) == (206, house.ask().body[200:204])
@@ -158,11 +155,9 @@ def test_a_browser_plays_from_the_bucket_and_seeks_when_the_address_has_ended(
         page.evaluate(_LOAD, path)
         sent = [one for one in came if one.status == 307]
         assert [one.url for one in sent] == [f"{house.app.url}{path}"]
-        address, give_up = sent[0].headers["location"], time.monotonic() + PATIENCE
+        address = sent[0].headers["location"]
         assert address in [one.url for one in came if one.status == 206]
-        while piece(address)[0] == 206:
-            assert time.monotonic() < give_up
-            time.sleep(0.1)
+        wait_until(lambda: piece(address)[0] != 206)
         assert page.evaluate(_SEEK, SECONDS - 1) >= SECONDS - 1.5
         assert page.evaluate("document.getElementById('there').error") is None
         sent = [one.headers["location"] for one in came if one.status == 307]
