@@ -58,7 +58,7 @@ _LONG = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    setups = ("demo", "paid", "logins", "mcp", "proxied")
+    setups = ("demo", "paid", "logins", "mcp", "replicas", "proxied")
     parser.addoption(
         "--setup",
         choices=setups,

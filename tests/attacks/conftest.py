@@ -113,7 +113,8 @@ def visitor(app: App) -> Iterator[Visitor]:
 def victim(app: App) -> Iterator[Victim]:
     """Somebody who has made a video."""
     someone = Visitor(app.url, headers=victims_headers(app))
-    path = upload(app.url, [("her.png", (SAMPLES / "astronaut.png").read_bytes())]).json()[0]
+    file = ("her.png", (SAMPLES / "astronaut.png").read_bytes())
+    path = upload(app.url, [file], sender=someone.headers).json()[0]
     start, watch = someone.event("start"), someone.event("watch")
     picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
     well, given = someone.call(

@@ -14,14 +14,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
+from tests import shared
 from tests.attacks import visitor
 from tests.attacks.visitor import ask
+from tests.browser.replicas import COOKIE, NAMES, installed
 from tests.browser.serving import App, served
 from tests.simulators import serving
 
 CODE = "sesame-4711-open"
 METRICS = "a-token-that-prometheus-has"
 PEOPLE = {"mallory": "secret-of-mallory", "ann": "secret-of-ann"}
+VICTIMS: dict[str, dict[str, str]] = {}
+"""What a victim sends with every request to an app of several replicas, by its address."""
 QUICK = {"pending": 0.2, "running": 0.4}
 
 
@@ -34,6 +38,10 @@ class Setup:
     """Whether it spends a key, at a simulator of its own."""
     behind: bool = False
     """Whether a proxy stands in front, which writes the headers that proxies write."""
+    replicas: bool = False
+    """Whether there are two, on one PostgreSQL and one bucket, behind HAProxy: the attacker is at
+    the second, the victim at the first.
+    """
 
 
 SETUPS = {
@@ -49,6 +57,10 @@ SETUPS = {
     ),
     "logins": Setup({"WAN_LOGINS": ",".join(f"{name}:{word}" for name, word in PEOPLE.items())}),
     "mcp": Setup({"WAN_MCP": "true"}),
+    "replicas": Setup(
+        {"WAN_ACCESS_CODE": CODE, "WAN_DAILY_BUDGET": "10000", "WAN_METRICS": METRICS},
+        replicas=True,
+    ),
     "proxied": Setup({"WAN_TRUSTED_PROXIES": "127.0.0.1", "WAN_METRICS": "loopback"}, behind=True),
 }
 
@@ -56,7 +68,17 @@ SETUPS = {
 @contextlib.contextmanager
 def attacked(name: str, folder: Path) -> Iterator[App]:
     """The app in a set-up. What it asks of an attacker, `ask` and `Visitor` send by themselves."""
-    setup, settings = SETUPS[name], dict(SETUPS[name].settings)
+    setup = SETUPS[name]
+    with (_replicated if setup.replicas else _alone)(setup, folder) as app:
+        visitor.CODES[app.url] = setup.settings.get("WAN_ACCESS_CODE", "")
+        if "WAN_LOGINS" in setup.settings:
+            visitor.HEADERS[app.url] = cookie_of(app, "mallory")
+        yield app
+
+
+@contextlib.contextmanager
+def _alone(setup: Setup, folder: Path) -> Iterator[App]:
+    settings = dict(setup.settings)
     with contextlib.ExitStack() as opened:
         if setup.paid:
             service = opened.enter_context(
@@ -71,14 +93,28 @@ def attacked(name: str, folder: Path) -> Iterator[App]:
         app = opened.enter_context(served(folder, **QUICK, **settings))
         if setup.behind:
             app = replace(app, url=f"http://127.0.0.1:{opened.enter_context(forwarding(app.port))}")
-        visitor.CODES[app.url] = settings.get("WAN_ACCESS_CODE", "")
-        if "WAN_LOGINS" in settings:
-            visitor.HEADERS[app.url] = cookie_of(app, "mallory")
         yield app
+
+
+@contextlib.contextmanager
+def _replicated(setup: Setup, folder: Path) -> Iterator[App]:
+    """The replica that the attacker is sent to."""
+    victims, attackers = NAMES
+    with installed(folder, shared.postgres(), **setup.settings) as installation:
+        attacked = installation.replicas[attackers]
+        visitor.HEADERS[installation.url] = {"Cookie": f"{COOKIE}={attackers}"}
+        VICTIMS[installation.url] = {"Cookie": f"{COOKIE}={victims}"}
+        visitor.BALANCED.add(installation.url)
+        yield replace(attacked, url=installation.url, bucket=installation.bucket.files)
+        for name, other in installation.replicas.items():
+            if name != attackers:
+                assert "Traceback" not in other.log(), other.log()
 
 
 def victims_headers(app: App) -> dict[str, str]:
     """What the victim sends with every request."""
+    if app.url in VICTIMS:
+        return VICTIMS[app.url]
     return cookie_of(app, "ann") if app.url in visitor.HEADERS else {}
 
 

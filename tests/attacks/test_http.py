@@ -52,7 +52,7 @@ def places(app: App, victim: Victim) -> dict[str, str]:
     link = app.folder / "uploads" / "link.png"
     if not link.exists():
         link.symlink_to(app.folder / "output" / "wan.sqlite3")
-    video = next(one for one in below(app.folder / "output" / "storage") if one.suffix == ".mp4")
+    video = next(one for one in below(app.storage) if one.suffix == ".mp4")
     root = SAMPLES.parents[1]
     named = {
         "output": app.folder / "output",
@@ -534,7 +534,7 @@ def test_headers(app: App, victim: Victim, record: Record):
     upgrade = {
         "Upgrade": "websocket",
         "Connection": "Upgrade",
-        "Sec-WebSocket-Key": "x",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",  # of RFC 6455
         "Sec-WebSocket-Version": "13",
     }
     record(

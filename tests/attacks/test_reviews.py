@@ -306,7 +306,7 @@ def test_revoked(app: App, victim: Victim, hers: Hers, record: Record):
     form = someone.form(number, token=someone.token)
     given = someone.call(number, form, event_data=carried)[1]
     path = re.search(r'href="(gradio_api/file=[^"]+)"', given[0])[1]
-    table = ask(app.url, "GET", f"/{path}")
+    table = ask(app.url, "GET", f"/{path}", headers=someone.headers)
     record(
         "export: a formula in the table",
         (200, True),

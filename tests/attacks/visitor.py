@@ -21,6 +21,10 @@ HEADERS: dict[str, dict[str, str]] = {}
 """What is sent with every request to an app, by its address: an attacker's login."""
 CODES: dict[str, str] = {}
 """The access code of an app, by its address: an attacker knows it."""
+BALANCED: set[str] = set()
+"""The addresses of balancers: while a body is being sent that the app refuses, they may hang up as
+the app does, and not pass its answer on.
+"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def ask(
     chunked: bool = False,
 ) -> Answer:
     """One request with exactly this target: nothing in it is made better on the way. body: bytes,
-    or their pieces.
+    or their pieces. A balancer that hangs up on a body counts as having refused it.
     """
     headers = HEADERS.get(url, {}) | (headers or {})
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
@@ -61,6 +65,10 @@ def ask(
         except (BrokenPipeError, ConnectionResetError):
             pass  # it has answered before it had everything
         return _read(connection.getresponse())
+    except http.client.RemoteDisconnected:
+        if body is None or url not in BALANCED:
+            raise
+        return Answer(413, {}, b"")
     finally:
         connection.close()
 
@@ -103,8 +111,11 @@ def upload(
     *,
     name: str = "files",
     kind: str = "application/octet-stream",
+    sender: dict[str, str] | None = None,
 ) -> Answer:
-    """Files by POST, each with its name as it is. Gives their paths on the server."""
+    """Files by POST, each with its name as it is. sender: headers that say who sends them. Gives
+    their paths on the server.
+    """
     pieces = b"".join(
         f'--edge\r\nContent-Disposition: form-data; name="{name}"; '
         f'filename="{file}"\r\nContent-Type: {kind}\r\n\r\n'.encode()
@@ -116,6 +127,7 @@ def upload(
     headers = {
         "Content-Type": "multipart/form-data; boundary=edge",
         "Content-Length": str(len(body)),
+        **(sender or {}),
     }
     return ask(url, "POST", f"{API}/upload", headers=headers, body=body)
 
@@ -131,7 +143,8 @@ def called(
     """Calls an endpoint as any program may: how it ended ("complete", "error", or a status), and
     what it gave.
     """
-    begun = post(url, f"{API}/call/v2/{name}", given, **headers or {})
+    headers = HEADERS.get(url, {}) | (headers or {})
+    begun = post(url, f"{API}/call/v2/{name}", given, **headers)
     if begun.status != 200:
         return str(begun.status), begun.body.decode(errors="replace")
     with plain_http.stream(

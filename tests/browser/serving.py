@@ -60,6 +60,13 @@ class App:
     process: warm.Process | subprocess.Popen
     folder: Path
     """Where it was started: its home, output, uploads and log are in there."""
+    bucket: Path | None = None
+    """Where the files of its bucket lie, if it has one."""
+
+    @property
+    def storage(self) -> Path:
+        """Where the files of its videos lie."""
+        return self.bucket or self.folder / "output" / "storage"
 
     @property
     def port(self) -> int:

@@ -2,70 +2,34 @@
 that serves a visitor is killed while their job runs.
 """
 
-import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 
-from tests import buckets, plain_http
-from tests.browser.proxies import haproxy
-from tests.browser.serving import SAMPLES, App, Visits, generate, reach, say, served
-from tests.buckets import Bucket
+from tests import plain_http
+from tests.browser.replicas import COOKIE, Installation, installed
+from tests.browser.serving import SAMPLES, Visits, generate, reach, say
 from tests.patience import PATIENCE
 from tests.pictures import picture
 from tests.postgres import Postgres
-from tests.simulators import Simulator, serving
 
 LARGE = 80_000_000  # bytes, of the 100 MB that one file may have
-
-
-@dataclass(frozen=True)
-class Installation:
-    """Two replicas, and what they share."""
-
-    url: str
-    """Where visitors go."""
-    replicas: dict[str, App]
-    """By the name that the balancer has for them."""
-    bucket: Bucket
-    service: Simulator
 
 
 @pytest.fixture(scope="module")
 def installation(
     tmp_path_factory: pytest.TempPathFactory, postgres: Postgres
 ) -> Iterator[Installation]:
-    folder = tmp_path_factory.mktemp("replicas")
-    with contextlib.ExitStack() as opened:
-        service = opened.enter_context(
-            serving(folder / "service", "--pending", "0.2", "--running", "0.4")
-        )
-        bucket = opened.enter_context(buckets.serving(folder / "bucket"))
-        settings = {
-            "WAN_DATABASE_URL": postgres.database(),
-            "WAN_BACKEND": "dashscope",
-            "DASHSCOPE_API_KEY": "sk-operator-0a1b2c3d4e5f",
-            "DASHSCOPE_BASE_URL": service.base_url,
-            "DASHSCOPE_REGION": "cn-beijing",
-            "WAN_TRUSTED_PROXIES": "127.0.0.1",
-            "WAN_POLL_SECONDS": "1",
-            **bucket.settings,
-        }
-        replicas = {
-            name: opened.enter_context(served(folder / name, **settings)) for name in ("one", "two")
-        }
-        ports = [replica.port for replica in replicas.values()]
-        url = opened.enter_context(haproxy(ports, folder / "haproxy"))
-        yield Installation(url, replicas, bucket, service)
+    with installed(tmp_path_factory.mktemp("replicas"), postgres) as running:
+        yield running
 
 
 def serving_replica(page: Page) -> str:
     """The replica that a visitor's browser is sent to."""
     cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
-    return cookies["wan_replica"]
+    return cookies[COOKIE]
 
 
 def begin(page: Page) -> None:
