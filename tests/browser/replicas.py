@@ -1,7 +1,7 @@
 """Two replicas on one PostgreSQL and one bucket, behind HAProxy as assets/deploy/ has it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,8 @@ class Installation:
     """By the name that the balancer has for them."""
     bucket: Bucket
     service: Simulator
+    start: Callable[[str], None]
+    """Starts a replica again, by its name, where it was. Returns when it serves."""
 
 
 @contextlib.contextmanager
@@ -49,7 +51,15 @@ def installed(folder: Path, postgres: Postgres, **more: str) -> Iterator[Install
             **bucket.settings,
             **more,
         }
-        replicas = {name: opened.enter_context(served(folder / name, **settings)) for name in NAMES}
+        replicas: dict[str, App] = {}
+
+        def start(name: str) -> None:
+            port = replicas[name].port if name in replicas else 0
+            running = served(folder / name, port=port, **settings)
+            replicas[name] = opened.enter_context(running)
+
+        for name in NAMES:
+            start(name)
         ports = [replica.port for replica in replicas.values()]
         url = opened.enter_context(haproxy(ports, folder / "haproxy"))
-        yield Installation(url, replicas, bucket, service)
+        yield Installation(url, replicas, bucket, service, start)

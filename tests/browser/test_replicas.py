@@ -3,14 +3,17 @@ that serves a visitor is killed while their job runs.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 
 from tests import plain_http
+from tests.browser import test_walk as walk
 from tests.browser.replicas import COOKIE, Installation, installed
-from tests.browser.serving import SAMPLES, Visits, generate, reach, say
+from tests.browser.serving import SAMPLES, Visits, generate, opened, reach, say
 from tests.patience import PATIENCE
 from tests.pictures import picture
 from tests.postgres import Postgres
@@ -82,3 +85,50 @@ def test_a_job_and_its_viewer_outlive_the_replica_that_served_them(
     expect(page.locator("#wan-library-room [data-choose]")).to_have_count(1)
     assert {serving_replica(page), killed} == installation.replicas.keys()
     assert installation.service.stats()["created"] == before + 1
+
+
+class Killer:
+    """Kills the replica that serves somebody, once the one before is there again."""
+
+    def __init__(self, installation: Installation, starter: ThreadPoolExecutor) -> None:
+        self._installation, self._starter = installation, starter
+        self._started: Future[None] | None = None
+
+    def kill(self, page: Page) -> None:
+        self.wait()
+        name = serving_replica(page)
+        self._installation.replicas[name].kill()
+        self._started = self._starter.submit(self._installation.start, name)
+
+    def wait(self) -> None:
+        """Returns when all are there."""
+        if self._started:
+            self._started.result()
+
+
+def test_from_a_brief_to_a_verdict_though_the_replica_dies_after_every_step(
+    installation: Installation, visit: Visits, tmp_path: Path
+):
+    before = installation.service.stats()["created"]
+    owner, *reviewers = (visit.blank(installation.url) for _ in range(3))
+    opened(owner, installation.url)
+    with ThreadPoolExecutor(1) as starter:
+        killer = Killer(installation, starter)
+        with installation.service.holding("RUNNING"):
+            walk.ask_for_takes(owner)
+            expect(owner.locator("#wan-image-view .wan-take[data-state=RUNNING]")).to_have_count(4)
+            killer.kill(owner)
+        takes = walk.await_takes(owner, tmp_path)
+        killer.kill(owner)
+        walk.compared(owner, tmp_path)
+        killer.kill(owner)
+        link = walk.review_of(owner, takes, tmp_path)
+        for reviewer, name in zip(reviewers, ("Mei", "Ann"), strict=True):
+            killer.kill(owner)
+            walk.said(reviewer, link, name, "yes")
+        tally = owner.locator("[data-part=tally-1] .rv-counts b")
+        expect(tally).to_have_text(["2", "0", "0"], timeout=PATIENCE * 1000)
+        killer.kill(owner)
+        walk.copied(owner, reviewers[0], tmp_path, ["2", "0", "0"])
+        killer.wait()
+    assert installation.service.stats()["created"] == before + 4

@@ -5,6 +5,7 @@ A picture of every station is left in pytest's folder for this test (`--basetemp
 """
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
@@ -27,7 +28,8 @@ def test_from_a_brief_to_a_verdict(browser: Browser, app: App, tmp_path: Path):
         for one in people:
             one.set_default_timeout(60_000)
         opened(owner, app.url)
-        takes = four_takes(owner, tmp_path)
+        ask_for_takes(owner)
+        takes = await_takes(owner, tmp_path)
         compared(owner, tmp_path)
         link = review_of(owner, takes, tmp_path)
         for page, (name, verdict) in zip(
@@ -38,20 +40,24 @@ def test_from_a_brief_to_a_verdict(browser: Browser, app: App, tmp_path: Path):
         expect(tally).to_have_text(["2", "1", "0"], timeout=30_000)
         expect(owner.locator("[data-part=comments-1] .rv-text").first).to_be_visible()
         shot(owner, tmp_path, "4-tally")
-        copied(owner, reviewers[0], tmp_path)
+        copied(owner, reviewers[0], tmp_path, ["2", "1", "0"])
     finally:
         for one in people:
             one.close()
 
 
-def four_takes(page: Page, folder: Path) -> int:
-    """Makes them from a sample. Gives how many came."""
+def ask_for_takes(page: Page) -> None:
+    """Four, of a sample."""
     page.locator(".wan-sample").first.click()
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
     say(page, "image", "She turns to the camera and laughs.")
     page.locator("#wan-image-duration input[type=number]").fill("2")
     page.locator("#wan-image-takes").get_by_label("4", exact=True).check()
     generate(page, "image")
+
+
+def await_takes(page: Page, folder: Path) -> int:
+    """Waits until all are there. Gives how many came."""
     done = page.locator("#wan-image-view .wan-take[data-state=SUCCEEDED] video")
     expect(done).to_have_count(4, timeout=_LONG)
     shot(page, folder, "1-takes")
@@ -98,15 +104,17 @@ def said(page: Page, link: str, name: str, verdict: str) -> None:
     expect(take.locator(".rv-text").filter(has_text=name)).to_be_visible()
 
 
-def copied(owner: Page, page: Page, folder: Path) -> None:
-    """The export opens from disk, for everyone, and its videos play."""
+def copied(owner: Page, page: Page, folder: Path, counts: Sequence[str]) -> None:
+    """The export opens from disk, for everyone, with these counts of verdicts, and its videos
+    play.
+    """
     with owner.expect_download(timeout=_LONG) as download:
         owner.get_by_role("button", name="Page with videos").click()
     download.value.save_as(folder / "review.zip")
     with zipfile.ZipFile(folder / "review.zip") as packed:
         packed.extractall(folder / "copy")
     page.goto((folder / "copy" / "index.html").as_uri())
-    expect(page.locator("[data-part=tally-1] .rv-counts b")).to_have_text(["2", "1", "0"])
+    expect(page.locator("[data-part=tally-1] .rv-counts b")).to_have_text(counts)
     for video in page.locator("[data-take] video").all():
         video.evaluate("video => { video.muted = true; return video.play(); }")
     page.wait_for_function(
