@@ -324,9 +324,7 @@ def test_a_stream_that_ends_without_a_word_is_noticed(visitor: BrowserContext, a
                 route.fulfill(status=200, content_type="text/event-stream", body=""),
             ),
         )
-        page.evaluate(
-            "window.wanStudio.arrived([])"
-        )  # takes the job up again, over a stream that ends at once
+        opened(page, app.url)  # takes the job up again, over a stream that ends at once
         until = time.monotonic() + PATIENCE
         while not cut:
             assert time.monotonic() < until, "no stream was asked for"
