@@ -608,6 +608,10 @@ def test_jobs_one_after_the_other(run, samples, tmp_path, simulator):
     again = run("resume", job, "--json", "--out", tmp_path / "again.mp4")
     assert json.loads(again.stdout)["video_url"] == made["video_url"]
     assert encode.measure(tmp_path / "again.mp4").seconds == 2
+    (tmp_path / "copies").mkdir()
+    copied = run("resume", job, "--out", tmp_path / "copies").stdout.splitlines()[0]
+    assert [Path(copied)] == list((tmp_path / "copies").iterdir())
+    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d she smiles {made['seed']}\.mp4", Path(copied).name)
     assert simulator.stats() == before
     named = json.loads(run("evidence", job, "--json").stdout)
     assert sorted(named["files"]) == sorted(FILES)
@@ -655,7 +659,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(
     for out in (
         "/proc/video.mp4",
         "/proc/version/video.mp4",
-        tmp_path,
+        "/proc",
         tmp_path / "nowhere" / "a.mp4",
         tmp_path / ("a" * 300),
     ):

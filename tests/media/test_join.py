@@ -788,7 +788,9 @@ async def test_a_bundle_holds_the_video_and_its_settings(studio, tmp_path):
     job = await finished(studio, image(prompt="../../etc/passwd", seed=11))
     await studio.exports.bundle(job.id, owner=OWNER, target=tmp_path / "bundle.zip")
     with zipfile.ZipFile(tmp_path / "bundle.zip") as made:
-        assert made.namelist() == ["wan2.6-i2v-flash-11.mp4", "wan2.6-i2v-flash-11.json"]
+        name = studio.file_names.of(job)
+        assert " ..-..-etc-passwd 11 " in name
+        assert made.namelist() == [f"{name}.mp4", f"{name}.json"]
         assert made.testzip() is None
-        assert made.read("wan2.6-i2v-flash-11.mp4") == (await files(studio, job))[0].read_bytes()
-        assert json.loads(made.read("wan2.6-i2v-flash-11.json")) == studio.library.describe(job)
+        assert made.read(f"{name}.mp4") == (await files(studio, job))[0].read_bytes()
+        assert json.loads(made.read(f"{name}.json")) == studio.library.describe(job)

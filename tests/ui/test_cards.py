@@ -204,7 +204,7 @@ def test_done_shows_video_facts_and_adjustments():
         "converted to 24 fps",
     ):
         assert fact in read(shown)
-    assert 'download="wan-4711.mp4"' in shown
+    assert 'href="media/token/video.mp4?download" download>' in shown
 
 
 def test_only_adjustments_that_make_a_difference_are_shown_and_sizes_have_their_sign():

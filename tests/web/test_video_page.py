@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -66,6 +67,12 @@ async def test_whoever_has_the_link_watches_until_it_is_reset():
             whole = (await client.get(f"{link}/video.mp4")).content
             for told in (SECRET.encode(), job.id.encode(), str(job.seed).encode()):
                 assert (told in own.read_bytes(), told in whole) == (True, False)
+            assert "content-disposition" not in part.headers
+            saved = await client.get(f"{link}/video.mp4?download")
+            name = studio.file_names.of(job)
+            assert name.endswith(f" p {job.seed}")
+            said = f"attachment; filename*=utf-8''{quote(name)}.mp4"
+            assert saved.headers["content-disposition"] == said
             assert (await client.get(f"{link}/original.mp4")).status_code == 404
             assert (await client.get(f"{link}/poster.webp")).headers["content-type"] == "image/webp"
             assert (await client.get(f"{link}/")).headers["location"].endswith(job.video_link)

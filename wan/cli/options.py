@@ -157,7 +157,7 @@ Images = Annotated[
 ]
 
 # of a command
-Out = Annotated[Path | None, _path("Copy the video to this file.")]
+Out = Annotated[Path | None, _path("Copy the video to this file, or into this folder.")]
 NewTake = Annotated[
     bool,
     Option("--new-take", help="Run again, and pay again, even if the same video was made before."),

@@ -90,7 +90,7 @@ class _Run:
     """One run, from the question to the verified file."""
 
     def __init__(self, out: Path | None) -> None:
-        """out: where the video is copied to."""
+        """out: the file, or the folder, that the video is copied to."""
         self._out = out
         self._job_id = ""  # as soon as there is a job
         _check_writable(out)
@@ -173,14 +173,23 @@ class _Run:
             return _no_video(result)
         video = await studio.library.find_media(job.media_token, "video.mp4")
         wrong = await asyncio.to_thread(_find_fault, job, video)
-        lost = await asyncio.to_thread(_copy, video, self._out) if video and self._out else ""
+        out = self._name_copy(studio, job)
+        lost = await asyncio.to_thread(_copy, video, out) if video and out else ""
         lacks = (
             list(FILES)
             if evidence is None
             else await asyncio.to_thread(list_missing_files, evidence)
         )
-        where = self._out if video and not lost else None
+        where = out if video and not lost else None
         return _report(result, str(where or video or result.video_url), wrong, lost, lacks)
+
+    def _name_copy(self, studio: Studio, job: Job) -> Path | None:
+        """Return where the video is copied to: in a folder, to a file with the name that a download
+        has.
+        """
+        if self._out is None or not self._out.is_dir():
+            return self._out
+        return self._out / f"{studio.file_names.of(job)}.mp4"
 
 
 async def _cancel(job_id: str) -> Answer:
@@ -224,10 +233,10 @@ def _check_writable(out: Path | None) -> None:
     if out is None:
         return
     try:
-        if out.exists():
+        if out.exists() and not out.is_dir():
             out.open("ab").close()
         else:
-            tempfile.TemporaryFile(dir=out.parent).close()
+            tempfile.TemporaryFile(dir=out if out.is_dir() else out.parent).close()
     except OSError as error:
         given = f"{out} ({error.strerror})"
         allowed = "a file in a writable folder"

@@ -5,11 +5,12 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from wan.domain.catalog import BASE_URLS, Region, region_at, workspace_at
 from wan.domain.errors import InvalidInput, SettingsError
+from wan.domain.file_names import ALLOWED, TEMPLATE, check_template
 from wan.domain.messages import Message
 from wan.environment.checks import (
     KEY_SHAPE,
@@ -84,6 +85,9 @@ class Settings(Locations):
     root_path: str = Field(default="", alias="GRADIO_ROOT_PATH")
     public_url: str = Field(default="", alias="WAN_PUBLIC_URL")
     media_redirect: bool = Field(default=False, alias="WAN_MEDIA_REDIRECT")
+    download_name: Annotated[str, AfterValidator(check_template)] = Field(
+        default=TEMPLATE, alias="WAN_DOWNLOAD_NAME", description=ALLOWED
+    )
     shared_library: bool = Field(default=False, alias="WAN_SHARED_LIBRARY")
     mcp: bool = Field(default=False, alias="WAN_MCP")
     join_anonymous: bool = Field(default=True, alias="WAN_JOIN_ANONYMOUS")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
-from wan.domain.file_names import read_name
+from wan.domain.file_names import FileNames
 from wan.domain.jobs import Job
 from wan.domain.turns import Asker
 from wan.media import embedded_settings, inputs, join
@@ -23,8 +23,8 @@ ARCHIVED = range(1, 101)
 class Exports:
     """Makes files from videos for their owner."""
 
-    def __init__(self, storage: Storage, library: Library) -> None:
-        self._storage, self._library = storage, library
+    def __init__(self, storage: Storage, library: Library, names: FileNames) -> None:
+        self._storage, self._library, self._names = storage, library, names
         self._joining = asyncio.Semaphore(1)  # it takes every core
 
     async def extract_last_frame(self, job_id: str, *, owner: str) -> bytes:
@@ -50,7 +50,7 @@ class Exports:
                     video,
                     self._library.describe(job),
                     target,
-                    name=_name_of(job),
+                    name=self._names.of(job),
                 )
 
     async def archive(
@@ -73,7 +73,7 @@ class Exports:
             total = sum(path.stat().st_size for _, path in kept)
             await asyncio.to_thread(require_room, target.parent, more=total)
             videos = [
-                (f"{number:02}-{_name_of(job)}", path, self._library.describe(job))
+                (f"{number:02}-{self._names.of(job)}", path, self._library.describe(job))
                 for number, (job, path) in enumerate(kept, 1)
             ]
             with translate_errors():
@@ -132,11 +132,6 @@ class Exports:
             if job.video_key:
                 return job, await self._storage.hold(job.video_key, folder)
         raise InvalidInput("takes", "take_without_video", given=job.name or job.id)
-
-
-def _name_of(job: Job) -> str:
-    """Return what the files of a job are called in a ZIP. A film has no seed of its own."""
-    return read_name(job) or (job.model if job.is_film else f"{job.model}-{job.seed}")
 
 
 def _require_count(given: int, allowed: range) -> None:

@@ -16,6 +16,7 @@ from typing import Self
 from wan.database.jobs import Jobs
 from wan.database.queue import Queue
 from wan.domain.errors import SettingsError, StorageUnavailable
+from wan.domain.file_names import FileNames
 from wan.domain.messages import Message
 from wan.environment.connection import Connection
 from wan.environment.settings import Settings
@@ -87,6 +88,8 @@ class Studio:
         self.settings, self.backend = settings, settings.backend
         self.uploads = UploadFolder(default_folder(settings.output_dir))
         self.quotes = Quotes(settings, self.backend)
+        self.file_names = FileNames(settings.download_name)
+        """Of videos, where people keep them."""
         self.metrics = Metrics()
         """What is counted here, before the studio is open too."""
         self._clock = clock
@@ -252,7 +255,7 @@ class Studio:
             metrics=self.metrics,
             clock=clock,
         )
-        exports = Exports(stores.storage, library)
+        exports = Exports(stores.storage, library, self.file_names)
         reviews = Reviews(stores.database, stores.storage, self.uploads, clock, changes.notify)
         return _Parts(
             stores=stores,

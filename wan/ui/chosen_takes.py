@@ -10,7 +10,6 @@ import gradio as gr
 
 from wan.domain.catalog import Fit
 from wan.domain.errors import InvalidInput
-from wan.domain.file_names import name_file
 from wan.domain.jobs import Job
 from wan.domain.messages import Message
 from wan.service.films import differ_in_shape
@@ -147,7 +146,7 @@ class ChosenTakes:
             return html.show_download(
                 self._language,
                 f"media/{film.media_token}/video.mp4",
-                f"{name_file(film)}.mp4",
+                f"{self._studio.file_names.of(film)}.mp4",
                 "library_film",
                 job=film.id,
             )
@@ -168,5 +167,6 @@ class ChosenTakes:
         async with reuse_settings.create_file(self._studio, name, [job.id], owner=owner) as path:
             await self._studio.exports.bundle(job.id, owner=owner, target=path)
         address = file_address(self._studio.uploads.name(path))
-        called = f"{name_file(job)}.zip"  # not here, where a text of somebody's names no file
+        # Not the file here, which no text of somebody's names.
+        called = f"{self._studio.file_names.of(job)}.zip"
         return html.show_download(self._language, address, called, "library_bundle", at_once=True)

@@ -15,11 +15,13 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
+from wan.domain import ids
 from wan.domain.errors import Crowded, StorageUnavailable
 from wan.service.studio import Studio
 from wan.storage.uploads import Upload
 from wan.web import uploads
 from wan.web.addresses import group
+from wan.web.downloads import name_download
 from wan.web.paths import MEDIA, STILLS
 from wan.web.sign_in import name_of
 
@@ -49,13 +51,13 @@ def _media_route(studio: Studio, opened: asyncio.Event) -> Route:
                 address = await studio.library.find_media_address(token)
                 return _not_found() if address is None else _elsewhere(address)
             path = await studio.library.find_media(token, name) if name in MEDIA else None
+            called = await name_download(studio, request, token[: ids.VIDEO_LENGTH])
         except StorageUnavailable as trouble:
             return PlainTextResponse(str(trouble), status_code=503)
         if path is None:
             return _not_found()
-        return FileResponse(
-            path, media_type=MEDIA[name], headers={"Cache-Control": "private, max-age=3600"}
-        )
+        headers = {"Cache-Control": "private, max-age=3600"}
+        return FileResponse(path, media_type=MEDIA[name], headers=headers, filename=called)
 
     return Route("/media/{token}/{name}", media)
 

@@ -11,7 +11,6 @@ from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
 from markupsafe import Markup
 
-from wan.domain.file_names import name_file
 from wan.domain.messages import Language, t
 from wan.web.facts import as_clock, differences, frame_rate, measurements, shape
 from wan.web.languages import TAGS
@@ -79,7 +78,6 @@ def _environment(folders: tuple[Path, ...], language: Language) -> Environment:
         "measurements": partial(measurements, language),
         "shape": shape,
         "differences": differences,
-        "file_name": name_file,
     }
     return environment
 

@@ -20,6 +20,7 @@ from wan.domain.jobs import Job
 from wan.domain.messages import Language, t
 from wan.service.studio import Studio
 from wan.web import review_html
+from wan.web.downloads import name_download
 from wan.web.paths import MEDIA
 from wan.web.review_page import HEADERS, drop_slash, language_of
 
@@ -47,11 +48,12 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         await opened.wait()
         try:
             path = await studio.library.find_linked(token, name) if name in MEDIA else None
+            called = await name_download(studio, request, token, to_others=True)
         except StorageUnavailable as trouble:
             return PlainTextResponse(trouble.message.say(language_of(request)), 503, HEADERS)
         if path is None:
             return await answer_not_found(request)
-        return FileResponse(path, media_type=MEDIA[name], headers=HEADERS)
+        return FileResponse(path, media_type=MEDIA[name], headers=HEADERS, filename=called)
 
     return [
         Route("/video/{token}", page),
