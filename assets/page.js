@@ -12,6 +12,7 @@ window.wanStudio = (() => {
   const DEAD = 10_000;
   const PLACE = "wan-tab";
   const ENDS = { SUCCEEDED: "✓ ", FAILED: "✕ ", CANCELLED: "✕ ", EXPIRED: "✕ " };
+  const MARKS = { "✓ ": "good", "✕ ": "bad" };
   const unfolded = new Set(); // ids of the jobs whose details somebody looks at
   const starts = new Map(); // clock -> when it began, in ms of this browser's own clock
   const seen = new Map(); // tab -> the card shown and when it came
@@ -33,6 +34,7 @@ window.wanStudio = (() => {
     for (const details of shown.querySelectorAll("[data-details]")) {
       if (details.open !== unfolded.has(details.dataset.details)) details.open = !details.open;
     }
+    window.wanTell.show(shown);
     for (const clock of shown.querySelectorAll("[data-clock]")) {
       const { clock: name, elapsed, expected } = clock.dataset;
       if (!starts.has(name)) starts.set(name, performance.now() - elapsed * 1000);
@@ -58,7 +60,10 @@ window.wanStudio = (() => {
   // When one take changes, Gradio mends the others too, and takes away what was put on them here:
   // it is put back before anybody sees that.
   const mended = new WeakSet();
-  const again = new MutationObserver(() => TABS.map(view).forEach((shown) => shown && tick(shown)));
+  // A browser lets a hidden page look around once a minute at most; this it does at once.
+  const again = new MutationObserver(() =>
+    document.hidden ? lookAround() : TABS.map(view).forEach((shown) => shown && tick(shown)),
+  );
 
   function keepMended(tab) {
     const holder = document.getElementById(`wan-${tab}-view`);
@@ -95,6 +100,8 @@ window.wanStudio = (() => {
     const words = shown?.querySelector(".wan-title")?.textContent;
     const now = words ? `${ENDS[shown.dataset.state] ?? ""}${words} · Wan Studio` : "Wan Studio";
     if (now !== title) document.title = title = now; // once: it may be translated
+    const end = ENDS[shown?.dataset.state];
+    window.wanTell.mark(!shown ? "" : "live" in shown.dataset ? "live" : MARKS[end] ?? "");
   }
 
   // Whether a stage shows what is in the form, and no refusal.
@@ -121,7 +128,8 @@ window.wanStudio = (() => {
     const state = shown.dataset.told ?? shown.dataset.state;
     if (last?.card !== card) {
       if (last && last.state !== state) announce(shown);
-      seen.set(tab, { card, state, at: performance.now(), retaken: 0 });
+      if (last?.live && !live && shown.dataset.state !== "IDLE") window.wanTell.ended(shown);
+      seen.set(tab, { card, state, live, at: performance.now(), retaken: 0 });
       const generate = document.getElementById(`wan-${tab}-generate`);
       if (generate) generate.disabled = live;
     } else if (live) {
@@ -142,6 +150,11 @@ window.wanStudio = (() => {
     if (back && window.wanForms.isWatching(tab)) press(back, "watch");
     keepMended(tab);
     tick(shown);
+  }
+
+  function lookAround() {
+    TABS.forEach(look);
+    entitle();
   }
 
   // Takes the tab's job up again; an older stream of it is let go first.
@@ -369,10 +382,7 @@ window.wanStudio = (() => {
     form.querySelector("[id$=-generate]")?.click();
   });
   addEventListener("pagehide", stay);
-  setInterval(() => {
-    TABS.forEach(look);
-    entitle();
-  }, 250);
+  setInterval(lookAround, 250);
   return {
     arrived,
     started,
