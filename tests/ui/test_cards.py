@@ -88,7 +88,7 @@ def test_cast_and_refusal_escape_names():
     assert "character2" in shown
     assert "character3" not in shown
     why = Message.of("field_type", field="prompt", given=EVIL, allowed="text")
-    assert "<script" not in show_idle("en", "image.webp", refusal_card(why, EVIL))
+    assert "<script" not in show_idle("en", "image", refusal_card(why, EVIL))
 
 
 @pytest.mark.parametrize("state", list(JobState))
@@ -176,7 +176,7 @@ def test_takes_beyond_those_that_fit_are_said_to_be_in_the_library():
     [(0, "will play here"), (1, "Back to your video<"), (3, "Back to your videos<")],
 )
 def test_the_way_back_says_how_many_there_are(back, said):
-    assert said in show_idle("en", "image.webp", ready(simulated=True), back=back)
+    assert said in show_idle("en", "image", ready(simulated=True), back=back)
 
 
 def test_done_shows_video_facts_and_adjustments():
@@ -225,7 +225,7 @@ def test_only_adjustments_that_make_a_difference_are_shown_and_sizes_have_their_
 
 
 def test_a_card_says_one_thing_once_and_shows_no_steps_before_anything_runs():
-    assert "wan-steps" not in show_idle("en", "image.webp", ready(simulated=True))
+    assert "wan-steps" not in show_idle("en", "image", ready(simulated=True))
     for state in (JobState.QUEUED, JobState.PENDING, JobState.RUNNING):
         said = {"queued": {"ordinal": "2nd", "place": 2}}.get(state.lower(), {})
         live = dataclasses.replace(event(state), message=Message.of(state.lower(), **said))
@@ -320,6 +320,12 @@ def test_the_card_of_several_takes_counts_them_and_what_they_cost():
 PRICE = Price(Decimal("1.5"), "CNY", 5.0)
 
 
+@pytest.mark.parametrize(("simulated", "how"), [(True, "run"), (False, "fill")])
+def test_a_sample_is_only_made_at_one_click_where_it_is_free(simulated, how):
+    shown = show_idle("en", "image", ready(simulated=simulated))
+    assert f'data-sample="{how}" data-tab="image"' in shown
+
+
 @pytest.mark.parametrize(
     ("price", "simulated", "said"),
     [
@@ -412,7 +418,7 @@ def test_clock(seconds, shown):
 )
 def test_the_page_calls_a_field_by_its_label(refusal, said):
     card = refusal_card(refusal.message, refusal.field)
-    shown = "".join(show_idle(language, "image.webp", card) for language in LOCALES)
+    shown = "".join(show_idle(language, "image", card) for language in LOCALES)
     for words in said:
         assert words in shown
     assert "input." not in shown

@@ -84,7 +84,7 @@ def shown(evil: str) -> dict[str, str]:
         },
         **{f"library {state}": library.show_job("en", one) for state, one in states.items()},
         "library note": library.show_note("en", told(evil), of_job=evil, of_open=evil),
-        "refusal": show_idle("en", "image.webp", refusal_card(told(evil), evil)),
+        "refusal": show_idle("en", "image", refusal_card(told(evil), evil)),
         "cast": show_cast("en", tiles),
         "header": show_header("en", evil, notes=[told(evil)]),
         "answer": lines.answer_of("en", told(evil)),

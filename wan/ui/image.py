@@ -133,7 +133,7 @@ async def _draw(
             card = refusal_card(error.message, error.field)
         except (StorageUnavailable, Crowded) as error:
             card = card or refusal_card(error.message)
-    return show_idle(language, f"{TAB}.webp", card, back=back), ""
+    return show_idle(language, TAB, card, back=back), ""
 
 
 def _add_form(

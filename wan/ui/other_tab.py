@@ -52,7 +52,7 @@ class _Mover:
         self, _caller: Caller, job: str, picture: Path | None, files: Files
     ) -> list[Any]:
         """Move what was given as a picture. job: what the stage can go back to."""
-        stage = show_idle(self._language, f"{image.TAB}.webp", self._ready, back=bool(job))
+        stage = show_idle(self._language, image.TAB, self._ready, back=bool(job))
         return [gr.Tabs(selected=reference.TAB), None, _add(files, picture), stage]
 
     async def move_video(self, _caller: Caller, video: Path | None, files: Files) -> list[Any]:

@@ -183,7 +183,7 @@ async def draw_idle(
 ) -> str:
     """Return the stage before a run."""
     _ = back  # there is no preview to come back from
-    return show_idle(language, f"{TAB}.webp", card)
+    return show_idle(language, TAB, card)
 
 
 def list_references(files: Sequence[Path] | None, urls: str | None) -> list[Media]:

@@ -56,7 +56,7 @@ from wan.web.uploads import BodyUploads
 
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
 _STYLES = (
-    *("patterns", "page", "form", "frame", "stage", "tell"),
+    *("patterns", "page", "form", "frame", "stage", "tell", "first"),
     *("library", "library_job", "reviews", "verdicts", "discussion"),
 )
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun
@@ -283,7 +283,7 @@ def _scripts() -> list[str]:
     names = (
         *("shared", "player", "tell", "page", "private_link", "forms", "fields", "connection"),
         *("frame", "copy", "uploads", "compare", "selection", "library", "previews"),
-        *("review", "discussion"),
+        *("review", "discussion", "first"),
     )
     return [read_assets("js", name) for name in names]
 

@@ -353,7 +353,7 @@ class TabStage:
 
     def _empty(self, card: Card, *, back: int = 0) -> str:
         """The stage without a job, with a card. back: how many there are to go back to."""
-        return show_idle(self._language, f"{self._tab}.webp", card, back=back)
+        return show_idle(self._language, self._tab, card, back=back)
 
     async def _find_takes(self, owner: str, jobs: str) -> list[Take]:
         """The takes that the stage shows. Of several, those that are gone are left out; whether one

@@ -24,11 +24,20 @@ class Stage(Component):
     )
 
 
-def show_idle(language: Language, still: str, card: Card, *, back: int = 0) -> Markup:
-    """The stage before a run: a sample still, by the name of its file, and a card. back: how many
-    jobs there are to go back to.
+def show_idle(language: Language, tab: str, card: Card, *, back: int = 0) -> Markup:
+    """The stage of a tab before a run: a sample still and a card. back: how many jobs there are to
+    go back to.
     """
-    return render("idle.html", language, card=card, still=still, picture="", shape=None, back=back)
+    return render(
+        "idle.html",
+        language,
+        card=card,
+        tab=tab,
+        still=f"{tab}.webp",
+        picture="",
+        shape=None,
+        back=back,
+    )
 
 
 def show_preview(
@@ -42,6 +51,7 @@ def show_preview(
         "idle.html",
         language,
         card=card,
+        tab="",
         picture=base64.b64encode(preview.shown).decode(),
         whole=base64.b64encode(preview.whole).decode(),
         size="×".join(map(str, sides or ())),

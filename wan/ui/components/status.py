@@ -68,6 +68,8 @@ class Card:
     """The field of the form that is wrong."""
     connects: bool = False
     """Whether it leads to *Connection*."""
+    sample: Literal["", "run", "fill"] = ""
+    """What a button does with the first sample: make it, where that is free, or fill the form."""
     chosen: str = ""
     """Ids of the jobs that can be compared and reviewed together."""
 
@@ -102,7 +104,12 @@ class JobCard(Card):
 
 def ready(*, simulated: bool) -> Card:
     """The card before a run: what to do, and in the demo that it is one."""
-    return Card(title=Message.of("ready"), says=[Message.of("ready_note")], is_demo=simulated)
+    return Card(
+        title=Message.of("ready"),
+        says=[Message.of("ready_note")],
+        is_demo=simulated,
+        sample="run" if simulated else "fill",
+    )
 
 
 def refusal_card(why: Message, field: str = "", *, connect: bool = False) -> Card:
