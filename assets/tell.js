@@ -68,7 +68,7 @@ window.wanTell = (() => {
       stage.querySelector(part)?.textContent.trim(),
     );
     try {
-      const notice = new Notification(`${title} · Wan Studio`, { body, icon: ICON });
+      const notice = new Notification(`${title} · Wan Studio`, { body, icon: link?.href });
       notice.onclick = () => {
         focus();
         notice.close();
@@ -80,19 +80,16 @@ window.wanTell = (() => {
     }
   }
 
-  const ICON = new URL("favicon.ico", document.baseURI).href; // an SVG; browsers ask for it there
-  let plain; // its text, once it has been asked for
-  let link; // to the one that is shown in its place
+  let link; // to the icon that is shown in place of the page's own
   let marked = "";
 
   // Puts a dot on the icon of the browser's tab. state: "live", "good", "bad", or "" for none.
-  async function mark(state) {
-    if (marked === state) return;
+  function mark(state) {
+    const plain = document.getElementById("wan-icon")?.innerHTML;
+    if (marked === state || !plain) return;
     marked = state;
-    plain ??= fetch(ICON).then((answer) => answer.text());
     const dot = `<circle cx="24" cy="24" r="8" fill="${DOTS[state]}"/>`;
-    const drawn = (await plain).replace("</svg>", `${state && dot}</svg>`);
-    if (marked !== state) return; // it has changed meanwhile
+    const drawn = plain.replace("</svg>", `${state && dot}</svg>`);
     link ??= document.head.appendChild(
       Object.assign(document.createElement("link"), { rel: "icon" }),
     );

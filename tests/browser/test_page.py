@@ -352,7 +352,7 @@ def test_a_phone_has_no_sideways_scroll_and_generate_at_hand(visit: Visits, app:
             page.locator(".wan-sample:visible").first.click()
             expect(page.locator(there).first).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
-            button = page.locator(".wan-go:visible button").bounding_box()
+            button = page.locator(".wan-go:visible button.primary").bounding_box()
             assert button["y"] + button["height"] <= 844
             if tab:
                 expect(page.get_by_role("button", name="Upload", exact=True)).to_be_visible()

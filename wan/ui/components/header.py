@@ -7,6 +7,7 @@ from markupsafe import Markup
 from wan.domain.messages import Language, Message
 from wan.ui.components.component import Component
 from wan.ui.components.templates import render
+from wan.web.paths import ASSETS
 
 _PAGES: Mapping[Language, str] = {"zh": "zh?lang=zh", "en": "./?lang=en"}
 """Where the page of each language is, with what says that it was chosen."""
@@ -52,4 +53,5 @@ def show_header(
         home=home,
         served=served,
         pages=_PAGES,
+        icon=Markup((ASSETS / "favicon.svg").read_text(encoding="utf-8")),  # noqa: S704 - ours
     )
