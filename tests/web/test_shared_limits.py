@@ -70,6 +70,12 @@ async def test_a_limit_at_two_replicas_is_that_of_one(two: Two, clock: Clock, se
     assert 50 < told.count(0.0) < 250
 
 
+async def test_many_at_the_same_moment_get_what_is_allowed_and_no_more(two: Two, clock: Clock):
+    both = limits(two, clock, 2.0, 9)
+    waits = await asyncio.gather(*(both[number % 2].wait(ME) for number in range(40)))
+    assert sorted(waits) == [0.0] * 9 + [2.0] * 31
+
+
 async def test_new_sessions_of_an_address_are_counted_together(two: Two, clock: Clock):
     both = [sessions(replica, clock) for replica in two]
     for number in range(60):
