@@ -108,7 +108,8 @@ class Counts:
                 answer = await statement(self._limits)
         except (StorageUnavailable, TimeoutError) as trouble:
             if not self._is_silent:
-                log.warning("each process counts for itself for now: %s", trouble or "no answer")
+                why = str(trouble) or "no answer"
+                log.warning("each process counts for itself for now: %s", why)
             self._is_silent, self._asked_again_at = True, time.monotonic() + _PAUSE
             return None
         self._is_silent, self._asked_again_at = False, 0.0
