@@ -2,6 +2,7 @@
 that serves a visitor is killed while their job runs.
 """
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -61,6 +62,18 @@ def test_programs_with_and_without_cookies_stay_with_their_replica(installation:
         event = plain_http.post(asking, json={"data": [answer["job_id"]]}).json()["event_id"]
         told = plain_http.get(f"{asking}/{event}", timeout=PATIENCE).text
         assert '"state": "SUCCEEDED"' in told
+
+
+def test_an_address_opens_no_more_sessions_at_two_replicas_than_at_one(installation: Installation):
+    urls = [replica.url for replica in installation.replicas.values()]
+    since, mine = time.monotonic(), {"X-Forwarded-For": "192.0.2.9"}
+    for number in range(100):
+        stream = f"{urls[number % 2]}/gradio_api/queue/data?session_hash=flood{number}"
+        with plain_http.stream("GET", stream, headers=mine) as answer:
+            if answer.status_code == 429:
+                break
+    assert 60 <= number <= 61 + time.monotonic() - since
+    assert answer.headers["retry-after"] == "1"
 
 
 def test_a_large_upload_passes_the_balancer(installation: Installation):

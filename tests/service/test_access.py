@@ -59,17 +59,18 @@ def policy(monkeypatch, clock=lambda: 0.0, **settings) -> AccessPolicy:
     return AccessPolicy(load_settings(), OWN, clock)
 
 
-def refusal(opened: AccessPolicy, **given) -> str:
+async def refusal(opened: AccessPolicy, **given) -> str:
     with pytest.raises(AccessRefused) as refused:
-        opened.authorize(**given)
+        await opened.authorize(**given)
     return refused.value.message.key
 
 
-def test_the_operators_key_needs_the_code_where_there_is_one(monkeypatch):
+@pytest.mark.anyio
+async def test_the_operators_key_needs_the_code_where_there_is_one(monkeypatch):
     opened = policy(monkeypatch, WAN_ACCESS_CODE="open sesame", WAN_DAILY_BUDGET="20")
-    assert refusal(opened) == "code_missing"
-    assert refusal(opened, code="sesame") == "code_wrong"
-    permission = opened.authorize(code=" open sesame ")
+    assert await refusal(opened) == "code_missing"
+    assert await refusal(opened, code="sesame") == "code_wrong"
+    permission = await opened.authorize(code=" open sesame ")
     assert (permission.connection, permission.budget, permission.jobs_at_once) == (
         OWN,
         Decimal(20),
@@ -77,14 +78,16 @@ def test_the_operators_key_needs_the_code_where_there_is_one(monkeypatch):
     )
 
 
-def test_a_code_may_be_in_any_script(monkeypatch):
+@pytest.mark.anyio
+async def test_a_code_may_be_in_any_script(monkeypatch):
     opened = policy(monkeypatch, WAN_ACCESS_CODE="芝麻开门")
-    assert refusal(opened, code="芝麻") == "code_wrong"
-    assert opened.authorize(code="芝麻开门").connection == OWN
+    assert await refusal(opened, code="芝麻") == "code_wrong"
+    assert (await opened.authorize(code="芝麻开门")).connection == OWN
 
 
-def test_a_key_of_ones_own_needs_no_code_and_is_not_counted(monkeypatch):
-    permission = policy(monkeypatch, WAN_ACCESS_CODE="x", WAN_DAILY_BUDGET="20").authorize(
+@pytest.mark.anyio
+async def test_a_key_of_ones_own_needs_no_code_and_is_not_counted(monkeypatch):
+    permission = await policy(monkeypatch, WAN_ACCESS_CODE="x", WAN_DAILY_BUDGET="20").authorize(
         key=" sk-ws-mine1234 ", region="ap-southeast-1", workspace="ws-1"
     )
     assert permission.connection.key.get_secret_value() == "sk-ws-mine1234"
@@ -112,6 +115,7 @@ async def test_where_all_else_is_a_demo_a_key_of_ones_own_has_the_price_of_its_r
     assert quoted["cn-beijing"].usual == catalog.MODELS["wan2.6-i2v-flash"].usual_seconds
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -124,13 +128,14 @@ async def test_where_all_else_is_a_demo_a_key_of_ones_own_has_the_price_of_its_r
         "sk-ключ",
     ],
 )
-def test_what_is_no_key_is_refused_and_never_quoted(monkeypatch, wrong):
+async def test_what_is_no_key_is_refused_and_never_quoted(monkeypatch, wrong):
     with pytest.raises(InvalidInput) as refused:
-        policy(monkeypatch).authorize(key=wrong)
+        await policy(monkeypatch).authorize(key=wrong)
     assert refused.value.field == "key"
     assert wrong not in str(refused.value)
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -141,27 +146,28 @@ def test_what_is_no_key_is_refused_and_never_quoted(monkeypatch, wrong):
         ("workspace", "../x"),
     ],
 )
-def test_a_visitors_key_goes_nowhere_else(monkeypatch, field, value):
+async def test_a_visitors_key_goes_nowhere_else(monkeypatch, field, value):
     with pytest.raises(InvalidInput) as refused:
-        policy(monkeypatch).authorize(key="sk-mine1234", **{field: value})
+        await policy(monkeypatch).authorize(key="sk-mine1234", **{field: value})
     assert refused.value.field == field
 
 
-def test_guessing_waits_ever_longer_and_only_where_it_comes_from(monkeypatch):
+@pytest.mark.anyio
+async def test_guessing_waits_ever_longer_and_only_where_it_comes_from(monkeypatch):
     now = [0.0]
     opened = policy(monkeypatch, lambda: now[0], WAN_ACCESS_CODE="right")
-    assert [refusal(opened, code=f"wrong{number}", address="a") for number in range(5)] == [
+    assert [await refusal(opened, code=f"wrong{number}", address="a") for number in range(5)] == [
         "code_wrong"
     ] * 3 + ["code_wait"] * 2
-    assert refusal(opened, code="right", address="a") == "code_wait"
-    assert opened.authorize(code="right", address="b")
+    assert await refusal(opened, code="right", address="a") == "code_wait"
+    assert await opened.authorize(code="right", address="b")
     tried = 0
     for _ in range(3600):
         now[0] += 1
-        tried += refusal(opened, code="guess", address="a") == "code_wrong"
+        tried += await refusal(opened, code="guess", address="a") == "code_wrong"
     assert tried < 20
     now[0] += 900
-    assert opened.authorize(code="right", address="a")
+    assert await opened.authorize(code="right", address="a")
 
 
 def test_keys_are_dropped_when_nothing_of_theirs_is_on_its_way_or_when_they_are_told_to():
@@ -399,13 +405,14 @@ def test_what_was_reserved_before_there_were_budgets_per_person_is_in_none_of_th
     }
 
 
-def test_only_the_operators_key_has_a_budget_per_person(monkeypatch):
+@pytest.mark.anyio
+async def test_only_the_operators_key_has_a_budget_per_person(monkeypatch):
     settings = {"WAN_LOGINS": "ann:a,bob:b", "WAN_BUDGET_PER_PERSON": "12.50"}
     opened = policy(monkeypatch, **settings)
-    assert opened.authorize().budget_per_person == Decimal("12.50")
-    assert opened.authorize().is_limited
+    assert (await opened.authorize()).budget_per_person == Decimal("12.50")
+    assert (await opened.authorize()).is_limited
     assert opened.operator.budget_per_person is None
-    assert opened.authorize(key="sk-theirs0123456789").budget_per_person is None
+    assert (await opened.authorize(key="sk-theirs0123456789")).budget_per_person is None
 
 
 @pytest.mark.parametrize("more", [{}, {"WAN_LOGINS": "ann:a", "WAN_BUDGET_PER_PERSON": "0"}])
@@ -643,7 +650,7 @@ class TestTheWholeWay:
     ):
         key = f"sk-visitor{secrets.token_hex(8)}"
         async with Studio(load_settings()) as studio:
-            permission = studio.access.policy.authorize(key=key)
+            permission = await studio.access.policy.authorize(key=key)
             done = await finished(
                 studio, await studio.submission.submit(image(), owner=OWNER, permission=permission)
             )
@@ -660,7 +667,9 @@ class TestTheWholeWay:
             assert waiting.message.key == "waits_for_key_until"
             assert f"{datetime.now(UTC).year}" in str(waiting.message)
             assert (
-                await studio.access.check(studio.access.policy.authorize(key=key), owner=OWNER)
+                await studio.access.check(
+                    await studio.access.policy.authorize(key=key), owner=OWNER
+                )
             ).key == "check_good"
             assert (await finished(studio, job)).state is JobState.SUCCEEDED
             assert studio.access.forget_keys(owner=OWNER) == 1
@@ -689,7 +698,7 @@ class TestTheWholeWay:
         monkeypatch.setenv("WAN_LOGINS", "ann:a,bob:b")
         monkeypatch.setenv("WAN_BUDGET_PER_PERSON", "1.00")
         async with Studio(load_settings()) as studio:
-            permission = studio.access.policy.authorize()
+            permission = await studio.access.policy.authorize()
 
             async def submit(owner: str, prompt: str, *, audio: bool = True) -> Job:
                 request = image(prompt=prompt, audio=audio)
@@ -727,7 +736,7 @@ class TestTheWholeWay:
     async def test_a_check_says_what_is_the_matter(self, simulator, fault, key, found):
         async with Studio(load_settings()) as studio:
             before = simulator.stats()["created"]
-            permission = studio.access.policy.authorize(key=key)
+            permission = await studio.access.policy.authorize(key=key)
             if fault:
                 with simulator.fault("list", fault):
                     said = await studio.access.check(permission, owner=OWNER)
@@ -739,7 +748,7 @@ class TestTheWholeWay:
 
     async def test_forgetting_in_the_middle_leaves_the_job_waiting(self, simulator):
         async with Studio(load_settings()) as studio:
-            permission = studio.access.policy.authorize(key="sk-forgetful1234")
+            permission = await studio.access.policy.authorize(key="sk-forgetful1234")
             with simulator.fault("query", "delay-1"):
                 job = await studio.submission.submit(image(), owner=OWNER, permission=permission)
                 async for event in studio.watching.follow(job.id, owner=OWNER):

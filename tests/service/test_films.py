@@ -161,7 +161,7 @@ async def test_other_shapes_are_announced_before_they_are_joined(studio):
     owner = owner_of(studio, "", asks)
     with gr.Blocks():
         events = Events("en", studio, connection.build("en", studio))
-        takes = ChosenTakes(events, BrowserText("chosen", restored=False), set())
+        takes = ChosenTakes(events, BrowserText("chosen", restored=False))
     made = []
     for size in ("1280*720", "960*960"):
         request = image(prompt=f"at {size}", size=size, audio=False)

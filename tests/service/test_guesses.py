@@ -74,7 +74,7 @@ def test_whoever_has_given_the_right_code_is_not_held_up():
     guesses = Guesses()
     for address in ("192.0.2.7", net(5)):
         assert guesses.wait(address, 0.0) == 0
-        guesses.note_right(address)
+        guesses.note_right(address, 0.0)
     spread(guesses, net, 600)
     spread(guesses, lambda number: str(IPv4Address(0x0B000000 + number * 256)), 600, start=600)
     for second in range(1200, 1260):
@@ -83,7 +83,7 @@ def test_whoever_has_given_the_right_code_is_not_held_up():
 
 def test_a_good_name_allows_no_guessing():
     guesses = Guesses()
-    guesses.note_right("192.0.2.7")
+    guesses.note_right("192.0.2.7", 0.0)
     assert sum(tried(guesses, "192.0.2.7", float(second)) for second in range(3600)) < 20
 
 
@@ -126,7 +126,7 @@ def test_a_class_behind_one_address_is_let_in():
         if number % 2:
             assert tried(guesses, "198.51.100.7", float(number))
         assert guesses.wait("198.51.100.7", number + 0.5) == 0
-        guesses.note_right("198.51.100.7")
+        guesses.note_right("198.51.100.7", number + 0.5)
 
 
 def test_what_is_no_address_counts_as_one():
@@ -138,6 +138,7 @@ def test_memory_is_bounded():
     guesses = Guesses()
     for number in range(11_000):
         tried(guesses, f"{IPv6Address(SITE + (number << 80))}/64", number * 3.0)
-        guesses.note_right(f"{IPv6Address(SITE + (number << 80) + (1 << 64))}/64")
+        right = f"{IPv6Address(SITE + (number << 80) + (1 << 64))}/64"
+        guesses.note_right(right, number * 3.0)
     assert max(map(len, (guesses._wrong, guesses._right, guesses._networks))) == 10_000
     assert len(guesses._all.given) < 1000

@@ -31,8 +31,8 @@ class Page:
         with gr.Blocks():
             events = Events("en", studio, connection.build("en", studio))
             chosen = BrowserText("chosen", restored=False)
-            self.takes = ChosenTakes(events, chosen, set())
-            self.reviews = ReviewTab(events, chosen, set())
+            self.takes = ChosenTakes(events, chosen)
+            self.reviews = ReviewTab(events, chosen)
 
     async def add(self, number: int, *, video: bool = True, **changes) -> str:
         """Write a job that has ended, with a video or without one."""

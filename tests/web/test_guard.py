@@ -175,73 +175,80 @@ class Clock:
         return self.now
 
 
-def admitted(sessions: Sessions, names: range, address: str) -> int:
+async def admitted(sessions: Sessions, names: range, address: str) -> int:
     """How many new sessions were let in before the first refusal."""
     for count, number in enumerate(names):
         try:
-            sessions.admit(f"{address}-{number}", address)
+            await sessions.admit(f"{address}-{number}", address)
         except RequestRefused:
             return count
     return len(names)
 
 
-def test_new_sessions_come_at_a_rate_and_known_ones_at_any():
+@pytest.mark.anyio
+async def test_new_sessions_come_at_a_rate_and_known_ones_at_any():
     clock = Clock()
     sessions = Sessions(lambda _: None, clock)
-    assert admitted(sessions, range(100), "192.0.2.1") == 60
+    assert await admitted(sessions, range(100), "192.0.2.1") == 60
     for _ in range(1000):
-        sessions.admit("192.0.2.1-0", "192.0.2.1")
-    assert admitted(sessions, range(100), "192.0.2.2") == 3 + 17, (
+        await sessions.admit("192.0.2.1-0", "192.0.2.1")
+    assert await admitted(sessions, range(100), "192.0.2.2") == 3 + 17, (
         "80 for those who have had their first three"
     )
     clock.now += 5
-    assert admitted(sessions, range(100, 200), "192.0.2.1") == 5
+    assert await admitted(sessions, range(100, 200), "192.0.2.1") == 5
     clock.now += 3600
-    assert admitted(sessions, range(200, 300), "192.0.2.1") == 60
+    assert await admitted(sessions, range(200, 300), "192.0.2.1") == 60
 
 
-def test_one_ipv6_network_counts_as_one_address():
+@pytest.mark.anyio
+async def test_one_ipv6_network_counts_as_one_address():
     sessions = Sessions(lambda _: None, Clock())
     for number in range(60):
-        sessions.admit(f"s{number}", f"2001:db8::{number:x}")
+        await sessions.admit(f"s{number}", f"2001:db8::{number:x}")
     with pytest.raises(RequestRefused):
-        sessions.admit("one more", "2001:db8::ffff")
-    sessions.admit("a neighbour", "2001:db8:0:1::1")
+        await sessions.admit("one more", "2001:db8::ffff")
+    await sessions.admit("a neighbour", "2001:db8:0:1::1")
 
 
-def test_addresses_that_had_theirs_leave_some_to_those_who_come_first():
+@pytest.mark.anyio
+async def test_addresses_that_had_theirs_leave_some_to_those_who_come_first():
     clock = Clock()
     sessions = Sessions(lambda _: None, clock)
     attackers = [f"192.0.2.{number}" for number in range(12)]
     for second in range(300):
         clock.now += 1
         for address in attackers:
-            admitted(sessions, range(second * 10, second * 10 + 10), address)
+            await admitted(sessions, range(second * 10, second * 10 + 10), address)
         if second % 30 == 29:
-            assert admitted(sessions, range(9), f"198.51.100.{second}") == 3, (
+            assert await admitted(sessions, range(9), f"198.51.100.{second}") == 3, (
                 "a newcomer opens a page and two more"
             )
 
 
-def test_one_ipv6_customer_with_many_networks_is_no_newcomer_in_each():
+@pytest.mark.anyio
+async def test_one_ipv6_customer_with_many_networks_is_no_newcomer_in_each():
     sessions = Sessions(lambda _: None, Clock())
-    came = sum(admitted(sessions, range(9), f"2001:db8:0:{number:x}::1") for number in range(300))
+    came = 0
+    for number in range(300):
+        came += await admitted(sessions, range(9), f"2001:db8:0:{number:x}::1")
     assert came == 80
-    assert admitted(sessions, range(9), "2001:db8:1::1") == 3
+    assert await admitted(sessions, range(9), "2001:db8:1::1") == 3
 
 
-def test_what_the_guard_keeps_is_bounded(monkeypatch):
+@pytest.mark.anyio
+async def test_what_the_guard_keeps_is_bounded(monkeypatch):
     monkeypatch.setattr("wan.web.sessions.KNOWN", 3)
     monkeypatch.setattr(rate_limit, "_ADDRESSES", 2)
     forgotten: list[str] = []
     clock = Clock()
     sessions = Sessions(forgotten.append, clock)
     for number in range(3):
-        sessions.admit(str(number), f"192.0.2.{number}")
-    sessions.admit("0", "192.0.2.0")
-    sessions.admit("3", "192.0.2.3")
+        await sessions.admit(str(number), f"192.0.2.{number}")
+    await sessions.admit("0", "192.0.2.0")
+    await sessions.admit("3", "192.0.2.3")
     assert forgotten == ["1"], "the one that was not used for the longest time"
-    assert len(sessions._own._due) == 2
+    assert len(sessions._own.here._due) == 2
 
 
 async def answered(

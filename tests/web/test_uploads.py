@@ -14,6 +14,7 @@ import pytest
 from starlette.applications import Starlette
 
 from tests import plain_http
+from wan.service.counts import Counts
 from wan.service.metrics import Metrics
 from wan.storage import objects
 from wan.storage.uploads import UploadFolder
@@ -297,7 +298,7 @@ async def test_who_is_not_signed_in_sends_nothing(folder):
 async def test_who_is_not_signed_in_gets_nothing(folder):
     path = folder.new("a.png")
     path.write_bytes(b"picture")
-    studio = SimpleNamespace(uploads=folder, metrics=Metrics())
+    studio = SimpleNamespace(uploads=folder, metrics=Metrics(), counts=Counts())
     served = Starlette(routes=routes(studio, asyncio.Event()))
     served.auth, served.cookie_id, served.tokens = "logins", "id", {"token": "ann"}
     async with plain_http.AsyncClient(

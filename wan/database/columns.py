@@ -10,6 +10,11 @@ from sqlalchemy.types import JSON, BigInteger, TypeDecorator
 from wan.domain.jobs import Reference
 from wan.domain.messages import Message
 
+NOW: sa.ColumnElement[Any] = sa.cast(
+    sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Float(53)
+)
+"""A PostgreSQL's own clock, in seconds since 1970: those of several machines differ."""
+
 
 class Money(TypeDecorator[Decimal]):
     """An amount as whole millionths, so that every database adds it up exactly."""

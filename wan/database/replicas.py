@@ -5,20 +5,16 @@ says every minute that it still is.
 import secrets
 import socket
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
+from wan.database.columns import NOW
 from wan.database.engine import Database, Part, in_thread
 from wan.database.schema import REPLICAS
 
 SHOWN_EVERY = 60.0  # seconds
 _GONE = 3 * SHOWN_EVERY  # seconds without a word, after which a process has died
 _FORGOTTEN = 24 * 3600.0  # seconds, after which its row goes too
-# The database's own clock: those of several machines differ.
-_NOW: sa.ColumnElement[Any] = sa.cast(
-    sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Float(53)
-)
 
 
 @dataclass(frozen=True)
@@ -40,12 +36,12 @@ class Replicas(Part):
     @in_thread
     def show(self) -> None:
         """Say that this process lives, and forget those that have long been gone."""
-        row = {"host": self._host, "storage": self._storage, "seen_at": _NOW}
+        row = {"host": self._host, "storage": self._storage, "seen_at": NOW}
         with self._database.writing() as connection:
             ours = REPLICAS.update().where(REPLICAS.c.id == self._id).values(row)
             if not connection.execute(ours).rowcount:
                 connection.execute(REPLICAS.insert().values(id=self._id, **row))
-            connection.execute(REPLICAS.delete().where(REPLICAS.c.seen_at < _NOW - _FORGOTTEN))
+            connection.execute(REPLICAS.delete().where(REPLICAS.c.seen_at < NOW - _FORGOTTEN))
 
     @in_thread
     def leave(self) -> None:
@@ -56,7 +52,7 @@ class Replicas(Part):
     @in_thread
     def list_elsewhere(self) -> list[Replica]:
         """List the processes that live on other machines."""
-        lives = REPLICAS.c.seen_at > _NOW - _GONE
+        lives = REPLICAS.c.seen_at > NOW - _GONE
         others = (
             sa.select(REPLICAS.c.host, REPLICAS.c.storage)
             .where(lives, REPLICAS.c.host != self._host)

@@ -268,6 +268,15 @@ REPLICAS = Table(
     Column("storage", Text, nullable=False),  # without anything secret
     Column("seen_at", Float(53), nullable=False),
 )
+# What is counted for all processes on a PostgreSQL together (`limits.py`).
+LIMITS = Table(
+    "limits",
+    METADATA,
+    Column("kind", String(16), primary_key=True),
+    Column("subject", String(64), primary_key=True),  # a keyed hash
+    Column("due_at", Float(53), nullable=False),
+    Column("tries", Integer, nullable=False),
+)
 # With the time, so that a review's version is read from here, past all the words.
 Index("verdicts_of_review", VERDICTS.c.review_id, VERDICTS.c.created_at)
 

@@ -22,8 +22,9 @@ from wan.environment.connection import Connection
 from wan.environment.settings import Settings
 from wan.provider.gateway import Gateway
 from wan.service.changes import Changes
+from wan.service.code_tries import CodeTries
 from wan.service.connection_check import GOOD, check_connection
-from wan.service.guesses import Guesses
+from wan.service.counts import Counts
 from wan.service.runner import Runner
 
 log = logging.getLogger("wan.service.access")
@@ -112,14 +113,19 @@ class KeyRing(Mapping[str, Connection]):
 
 class AccessPolicy:
     """Decides what a visitor may do: with a key of their own, or with the access code where one is
-    set. clock: seconds, monotonic.
+    set. clock: seconds, monotonic. counts: those of the installation, where tries of the code
+    count.
     """
 
     def __init__(
-        self, settings: Settings, own: Connection, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        own: Connection,
+        clock: Callable[[], float] = time.monotonic,
+        counts: Counts | None = None,
     ) -> None:
-        self._settings, self._own, self._clock = settings, own, clock
-        self._guesses = Guesses()
+        self._settings, self._own = settings, own
+        self._tries = CodeTries(counts or Counts(), clock)
 
     @property
     def operator(self) -> Permission:
@@ -142,7 +148,7 @@ class AccessPolicy:
         """
         return self._settings.backend_wanted != "simulator"
 
-    def authorize(
+    async def authorize(
         self,
         *,
         key: str = "",
@@ -161,27 +167,22 @@ class AccessPolicy:
             own = self._settings.visitor_connection(key, region, workspace)
             return Permission(own, jobs_at_once=limit, address=address)
         if self.wants_code:
-            self._check(code.strip(), address)
+            await self._check(code.strip(), address)
         person = None if self._own.backend == "simulator" else self._settings.budget_per_person
         return Permission(self._own, self.operator.budget, limit, address, person)
 
-    def _check(self, code: str, address: str) -> None:
-        """Compare a code in constant time. Whether a try is looked at is decided before, so that a
-        wait tells nothing about the code.
-        """
+    async def _check(self, code: str, address: str) -> None:
+        """Compare a code in constant time. What a wait is told does not depend on it."""
         if not code:
             raise AccessRefused(Message.of("code_missing"))
-        now = self._clock()
-        if wait := self._guesses.wait(address, now):
-            raise AccessRefused(Message.of("code_wait", seconds=round(wait) + 1))
         wanted = self._settings.access_code
-        if wanted is not None and hmac.compare_digest(
+        is_right = wanted is not None and hmac.compare_digest(
             _digest(code), _digest(wanted.get_secret_value().strip())
-        ):
-            self._guesses.note_right(address)
-            return
-        self._guesses.note_wrong(address, now)
-        raise AccessRefused(Message.of("code_wrong"))
+        )
+        if wait := await self._tries.attempt(address, right=is_right):
+            raise AccessRefused(Message.of("code_wait", seconds=round(wait) + 1))
+        if not is_right:
+            raise AccessRefused(Message.of("code_wrong"))
 
 
 class Access:

@@ -11,13 +11,19 @@ Whoever has given the right code from an address is never held up by its network
 together, so that nobody who guesses shuts out those who know. Newcomers may be, in the last resort:
 they are given a moment at which their try is looked at, in the order in which they came, and one
 for each network, so that one with many addresses does not push the others back.
+
+What a try from an address reads and changes can be taken out and put back, count by count, so that
+several processes count together.
 """
 
 import math
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Network, ip_network
-from typing import TypeVar
+from typing import Self, TypeVar
+
+from wan.database.limits import Count, Key
 
 _Value = TypeVar("_Value")
 
@@ -25,6 +31,7 @@ _FREE_TRIES = 3  # wrong ones from an address before the next has to wait
 _LONGEST_WAIT = (
     900.0  # seconds; also how long a moment that was given is kept for whoever does not come
 )
+_DAY = 24 * 3600.0  # seconds
 _REMEMBERED = 10_000  # addresses, or networks, of each kind; the oldest go first
 
 
@@ -38,6 +45,14 @@ class _Rate:
 
 _BY_PREFIX = {56: _Rate(6, 120.0), 48: _Rate(12, 60.0), 24: _Rate(12, 60.0)}
 _ALL = _Rate(120, 2.0)
+_EVERYBODY = ""  # the network of all
+
+TURN: Key = ("turns", _EVERYBODY)
+"""The count of all together: every try that is looked at changes it."""
+KEPT = {"wrong": 30 * _DAY, "right": 30 * _DAY, "given": _LONGEST_WAIT}
+"""Seconds for which counts that are due still tell something, by kind, where they are not in
+memory.
+"""
 
 
 @dataclass
@@ -77,9 +92,55 @@ class Guesses:
         self._wrong: OrderedDict[str, tuple[int, float]] = (
             OrderedDict()
         )  # address: wrong ones in a row, and when the next may be made
-        self._right: OrderedDict[str, None] = OrderedDict()
+        self._right: OrderedDict[str, float] = OrderedDict()  # address: when, to the day
         self._networks: OrderedDict[str, _Turns] = OrderedDict()
         self._all = _Turns(_ALL)
+
+    @classmethod
+    def restore(cls, address: str, counts: Mapping[Key, Count]) -> Self:
+        """Return what the counts of `keys_of` say: all that a try from an address needs."""
+        guesses = cls()
+        if wrong := counts.get(("wrong", address)):
+            guesses._wrong[address] = wrong[1], wrong[0]
+        if right := counts.get(("right", address)):
+            guesses._right[address] = right[0]
+        for network, rate, member in _levels(address):
+            turns = guesses._known(network, rate)
+            turns.due = counts.get(("turns", network), (-math.inf, 0))[0]
+            if given := counts.get(_given(network, member)):
+                turns.given[member] = given[0]
+        return guesses
+
+    def counts_of(self, address: str) -> dict[Key, Count]:
+        """Return the counts of `keys_of` that there are; the opposite of `restore`."""
+        counts: dict[Key, Count] = {}
+        if wrong := self._wrong.get(address):
+            counts["wrong", address] = wrong[1], wrong[0]
+        if address in self._right:
+            counts["right", address] = self._right[address], 0
+        for network, rate, member in _levels(address):
+            turns = self._known(network, rate)
+            if turns.due > -math.inf:
+                counts["turns", network] = turns.due, 0
+            if member in turns.given:
+                counts[_given(network, member)] = turns.given[member], 0
+        return counts
+
+    def attempt(self, address: str, now: float, *, right: bool) -> float:
+        """Count a try with the right or a wrong code. Return the seconds until one from its address
+        is looked at; 0 where this one is.
+        """
+        if wait := self.wait(address, now):
+            return wait
+        self.note(address, now, right=right)
+        return 0.0
+
+    def note(self, address: str, now: float, *, right: bool) -> None:
+        """Note what came from an address."""
+        if right:
+            self.note_right(address, now)
+        else:
+            self.note_wrong(address, now)
 
     def wait(self, address: str, now: float) -> float:
         """Return the seconds until a try from an address is looked at; 0 where this one is, and
@@ -95,10 +156,12 @@ class Guesses:
                 turn.count(member, now)
         return wait
 
-    def note_right(self, address: str) -> None:
+    def note_right(self, address: str, now: float) -> None:
         """Note that the right code came from an address."""
         self._wrong.pop(address, None)
-        _remember(self._right, address, None)
+        before = self._right.get(address, -math.inf)
+        # Whoever comes back changes nothing, but once a day.
+        _remember(self._right, address, now if now - before > _DAY else before)
 
     def note_wrong(self, address: str, now: float) -> None:
         """Note that a wrong code came from an address."""
@@ -110,13 +173,38 @@ class Guesses:
 
     def _turns(self, address: str) -> list[tuple[_Turns, str]]:
         """Return what a try from an address counts for, the nearest first, and as whom."""
-        turns, member = [], address
-        for prefix, network in _networks(address):
-            known = self._networks.get(network) or _Turns(_BY_PREFIX[prefix])
-            _remember(self._networks, network, known)
-            turns.append((known, member))
-            member = network
-        return [*turns, (self._all, member)]
+        return [(self._known(network, rate), member) for network, rate, member in _levels(address)]
+
+    def _known(self, network: str, rate: _Rate) -> _Turns:
+        if network == _EVERYBODY:
+            return self._all
+        known = self._networks.get(network) or _Turns(rate)
+        _remember(self._networks, network, known)
+        return known
+
+
+def keys_of(address: str) -> Collection[Key]:
+    """Return the counts that a try from an address may read and change."""
+    keys = [("wrong", address), ("right", address)]
+    for network, _, member in _levels(address):
+        keys += [("turns", network), _given(network, member)]
+    return keys
+
+
+def _given(network: str, member: str) -> Key:
+    """Return under what the moment is that was given to a member of a network."""
+    return "given", f"{network} {member}"
+
+
+def _levels(address: str) -> list[tuple[str, _Rate, str]]:
+    """Return the networks that a try from an address counts for, the nearest first and that of all
+    last; their rates; and as whom it counts there.
+    """
+    levels, member = [], address
+    for prefix, network in _networks(address):
+        levels.append((network, _BY_PREFIX[prefix], member))
+        member = network
+    return [*levels, (_EVERYBODY, _ALL, member)]
 
 
 def _networks(address: str) -> list[tuple[int, str]]:

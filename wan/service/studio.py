@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from wan.database.jobs import Jobs
+from wan.database.limits import Limits
 from wan.database.queue import Queue
 from wan.domain.errors import SettingsError, StorageUnavailable
 from wan.domain.file_names import FileNames
@@ -25,6 +26,7 @@ from wan.provider.local_simulator import LocalSimulator
 from wan.service import cleanup
 from wan.service.access import Access, AccessPolicy, KeyRing
 from wan.service.changes import Changes
+from wan.service.counts import Counts
 from wan.service.discussion import Discussion
 from wan.service.exports import Exports
 from wan.service.films import Films
@@ -92,6 +94,8 @@ class Studio:
         """Of videos, where people keep them."""
         self.metrics = Metrics()
         """What is counted here, before the studio is open too."""
+        self.counts = Counts()
+        """What is counted for the whole installation, while the studio is open."""
         self._clock = clock
         self._sendable: set[str] | None = set() if only_jobs_started_here else None
         self._parts: _Parts | None = None
@@ -186,6 +190,7 @@ class Studio:
         later one does not open.
         """
         stores = await opened.enter_async_context(open_stores(self.settings))
+        opened.enter_context(self.counts.shared_by(Limits(stores.database)))
         presence = Presence(stores.database, self.settings)
         await presence.begin()
         opened.push_async_callback(presence.end)
@@ -207,6 +212,7 @@ class Studio:
             "watching": parts.watching.run(),
             "keys": parts.access.prune_keys(),
             "presence": presence.keep(),
+            "counts": self.counts.keep_clean(),
             "cleanup": self._keep_clean(stores, parts.runner),
         } | ({"demo": _keep_simulator(demo)} if simulated else {})
         for name, task in work.items():
@@ -216,7 +222,7 @@ class Studio:
     def _connect(self, stores: Stores, connection: Connection, gateway: Gateway) -> _Parts:
         """Make the parts, which work together."""
         settings, clock, changes = self.settings, self._clock, Changes()
-        policy, keys = AccessPolicy(settings, connection), KeyRing(connection)
+        policy, keys = AccessPolicy(settings, connection, counts=self.counts), KeyRing(connection)
         runner = Runner(
             database=stores.database,
             storage=stores.storage,

@@ -50,7 +50,7 @@ def owner_of(studio: Studio, token: object, request: gr.Request) -> str:
     return studio.access.owners.of_token(token)
 
 
-def authorize(
+async def authorize(
     studio: Studio, request: gr.Request, key: str, region: str, workspace: str, code: str
 ) -> Permission:
     """What this visitor may do. A program sends in headers what a person types: X-Wan-Key and the
@@ -64,7 +64,7 @@ def authorize(
     }
     if sent["key"]:  # what the form has beside it belongs to another key
         words |= {"region": sent["region"] or "", "workspace": sent["workspace"] or ""}
-    return studio.access.policy.authorize(**words, address=address_of(request))
+    return await studio.access.policy.authorize(**words, address=address_of(request))
 
 
 def address_of(request: gr.Request) -> str:
@@ -131,10 +131,9 @@ class Caller:
         """What counts as their address; "" where nobody knows it."""
         return address_of(self.request)
 
-    @property
-    def permission(self) -> Permission:
-        """What they may do. Raises InvalidInput and AccessRefused."""
-        return authorize(self.studio, self.request, *self.typed)
+    async def authorize(self) -> Permission:
+        """Return what they may do. Raises InvalidInput and AccessRefused."""
+        return await authorize(self.studio, self.request, *self.typed)
 
     def asker(self, shows: str = "") -> Asker:
         """For whom work on a file is done. shows: what on the page shows what comes of it, where

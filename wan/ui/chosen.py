@@ -13,6 +13,8 @@ from wan.ui.components.browser_text import BrowserText
 
 WITH_CHOSEN = "(token) => [token, window.wanSelection.chosen()]"
 """Puts what is chosen at this moment behind the browser's token."""
+HELD = "files"
+"""What an owner holds, and nobody twice, while a film or an archive is being made for them."""
 _WITHOUT_PROGRESS = """(html) => (html.includes("<progress") ? "" : html)"""
 
 

@@ -15,7 +15,7 @@ from wan.domain.messages import Message
 from wan.service.films import differ_in_shape
 from wan.ui import long_work, reuse_settings
 from wan.ui.caller import Caller, Events
-from wan.ui.chosen import WITH_CHOSEN, ChosenWork, find_videos
+from wan.ui.chosen import HELD, WITH_CHOSEN, ChosenWork, find_videos
 from wan.ui.components import library as html
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import EventValues, OfJob
@@ -35,9 +35,8 @@ class ChosenTakes:
     owner.
     """
 
-    def __init__(self, events: Events, chosen: BrowserText, working: set[str]) -> None:
-        """working: owners for whom files are being made."""
-        self._events, self._chosen, self._working = events, chosen, working
+    def __init__(self, events: Events, chosen: BrowserText) -> None:
+        self._events, self._chosen = events, chosen
         self._language, self._studio = events.language, events.studio
         self.bar = html.LibraryBar(html.show_bar(self._language), elem_id="wan-library-bar")
         self.work = html.LibraryWork(elem_id="wan-library-work")
@@ -121,18 +120,20 @@ class ChosenTakes:
         if len(jobs) not in html.NEEDED["join"]:
             why = Message.of("library_join_some")
             yield html.show_note(self._language, why, gone, beside="work")
-        elif owner in self._working:
-            why = Message.of("library_join_busy")
-            yield html.show_note(self._language, why, beside="work")
-        elif not event.fit and differ_in_shape(jobs):
-            yield html.show_shapes(self._language, jobs, gone)
-        else:
-            joining = self._join(jobs, gone, owner, event.fit or "pad")
-            async with contextlib.aclosing(joining) as steps:
-                async for step in steps:
-                    yield step
+            return
+        async with self._studio.counts.hold(HELD, owner) as is_held:
+            if not is_held:
+                why = Message.of("library_join_busy")
+                yield html.show_note(self._language, why, beside="work")
+            elif not event.fit and differ_in_shape(jobs):
+                yield html.show_shapes(self._language, jobs, gone)
+            else:
+                joining = self._join(jobs, gone, owner, event.fit or "pad")
+                async with contextlib.aclosing(joining) as steps:
+                    async for step in steps:
+                        yield step
 
-    async def _join(
+    def _join(
         self, jobs: Sequence[Job], gone: Sequence[str], owner: str, fit: Fit
     ) -> AsyncGenerator[str]:
         def join(progress: Callable[[float], None]) -> Coroutine[Any, Any, Job]:
@@ -151,13 +152,7 @@ class ChosenTakes:
                 job=film.id,
             )
 
-        self._working.add(owner)
-        try:
-            async with contextlib.aclosing(long_work.follow(join, show_share, show_film)) as steps:
-                async for step in steps:
-                    yield step
-        finally:
-            self._working.discard(owner)
+        return long_work.follow(join, show_share, show_film)
 
     async def bundle(self, caller: Caller, event: OfJob) -> str:
         """Offer a video with its settings, whose download begins by itself."""

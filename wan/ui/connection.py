@@ -71,7 +71,7 @@ def _wire(events: Events, use: gr.Button, forget: gr.Button, found: gr.HTML) -> 
     language, studio, connection = events.language, events.studio, events.connection
 
     async def ask(caller: Caller) -> str:
-        said = await studio.access.check(caller.permission, owner=caller.owner)
+        said = await studio.access.check(await caller.authorize(), owner=caller.owner)
         return answer_of(language, said, _BLAMED.get(said.key, ""))
 
     def refuse(_caller: Caller, error: Exception) -> str:

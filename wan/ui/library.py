@@ -39,11 +39,9 @@ def build(
     tab: gr.Tab,
     chosen: BrowserText,
     runs: reuse_settings.Runs,
-    working: set[str],
 ) -> None:
     """Build the tab. chosen: ids of takes in the order of choosing, also for other tabs. runs: the
-    tabs on which jobs are made, by their ids. working: owners for whom a film or an archive is
-    being made.
+    tabs on which jobs are made, by their ids.
     """
     events = Events(language, studio, connection)
     with gr.Column(elem_id="wan-library-room"):
@@ -54,10 +52,10 @@ def build(
         with gr.Column(elem_id="wan-library"):
             library = Library(events, tabs, runs)
         with gr.Column(elem_id="wan-library-foot"):
-            takes = ChosenTakes(events, chosen, working)
+            takes = ChosenTakes(events, chosen)
     library.connect(tab, filters)
     takes.connect(library.detail)
-    Selection(events, working).connect(takes.bar, takes.works)
+    Selection(events).connect(takes.bar, takes.works)
     takes.works.connect_stop()
     reuse_settings.wire(language, studio, connection, tabs, runs)
 

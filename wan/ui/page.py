@@ -45,10 +45,6 @@ class _Shared:
         default_factory=lambda: {tab: make_viewers() for tab in (image.TAB, reference.TAB)}
     )
     """Who watches jobs, by the tab."""
-    working: set[str] = field(default_factory=set)
-    """Owners for whom a film or an archive is being made."""
-    packing: set[str] = field(default_factory=set)
-    """Owners for whom a review is being packed."""
 
 
 @making_no_server()
@@ -94,11 +90,9 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
             second = reference.build(language, studio, connection, shared.viewers[reference.TAB])
         runs = {image.TAB: first[0], reference.TAB: second[0]}
         with gr.Tab(t(language, "tab_library"), id=library.TAB) as library_tab:
-            library.build(
-                language, studio, connection, tabs, library_tab, chosen, runs, shared.working
-            )
+            library.build(language, studio, connection, tabs, library_tab, chosen, runs)
         with gr.Tab(t(language, "review"), id=review.TAB) as reviewing:
-            review.build(language, studio, connection, chosen, opened, reviewing, shared.packing)
+            review.build(language, studio, connection, chosen, opened, reviewing)
     other_tab.wire(Events(language, studio, connection), tabs, runs)
     # The token and what is in the forms only Gradio can read.
     header.private_link(

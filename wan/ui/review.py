@@ -5,7 +5,7 @@ watched and exported.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,18 +45,16 @@ def build(
     chosen: BrowserText,
     opened: BrowserText,
     tab: gr.Tab,
-    packing: set[str],
 ) -> None:
     """Build the tab. chosen: ids of the takes for a new review, separated by spaces. opened: the id
-    of the review that is open, or "". tab: shows the reviews whenever it is opened. packing: owners
-    for whom a review is being packed.
+    of the review that is open, or "". tab: shows the reviews whenever it is opened.
     """
     events = Events(language, studio, connection)
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             form = _Form(language)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show-reviews"):
-            tab_reviews = ReviewTab(events, opened, packing)
+            tab_reviews = ReviewTab(events, opened)
     tab_reviews.connect(tab)
     tab_reviews.connect_form(form, chosen)
 
@@ -110,8 +108,8 @@ class ReviewTab:
     is looked up together with its owner.
     """
 
-    def __init__(self, events: Events, opened: BrowserText, packing: set[str]) -> None:
-        self._events, self._opened, self._packing = events, opened, packing
+    def __init__(self, events: Events, opened: BrowserText) -> None:
+        self._events, self._opened = events, opened
         self._language, self._studio = events.language, events.studio
         nothing = html.show_reviews(self._language, [], "", 0.0)
         self._panel = html.ReviewPanel(nothing, elem_id="wan-review-view")
@@ -290,10 +288,15 @@ class ReviewTab:
         of an owner.
         """
         review = await self._studio.reviews.get(event.review, owner=caller.owner)
-        if review.owner in self._packing:
-            yield html.show_toast(self._language, text(self._language, "review_zip_busy"))
-            return
+        async with self._studio.counts.hold("review", review.owner) as is_held:
+            if not is_held:
+                yield html.show_toast(self._language, text(self._language, "review_zip_busy"))
+                return
+            async with contextlib.aclosing(self._pack(review)) as steps:
+                async for step in steps:
+                    yield step
 
+    def _pack(self, review: Review) -> AsyncGenerator[str]:
         async def pack(progress: Callable[[float], None]) -> Path:
             async with self._create_file(review, "zip") as target:
                 await review_zip.pack(
@@ -304,14 +307,7 @@ class ReviewTab:
         def show_share(done: float) -> str:
             return html.show_progress(self._language, done)
 
-        self._packing.add(review.owner)
-        try:
-            steps = long_work.follow(pack, show_share, self._offer)
-            async with contextlib.aclosing(steps):
-                async for step in steps:
-                    yield step
-        finally:
-            self._packing.discard(review.owner)
+        return long_work.follow(pack, show_share, self._offer)
 
     async def stop(self, _caller: Caller) -> str:
         """Say that an export was stopped."""

@@ -8,7 +8,7 @@ from wan.domain.errors import JobNotFound, StorageUnavailable, WanError
 from wan.domain.messages import Message
 from wan.ui import long_work, reuse_settings
 from wan.ui.caller import Caller, Events
-from wan.ui.chosen import ChosenWork, find_videos, read_chosen
+from wan.ui.chosen import HELD, ChosenWork, find_videos, read_chosen
 from wan.ui.components import library as html
 from wan.web.paths import file_address
 
@@ -20,9 +20,7 @@ class Selection:
     with its owner.
     """
 
-    def __init__(self, events: Events, working: set[str]) -> None:
-        """working: owners for whom files are being made."""
-        self._working = working
+    def __init__(self, events: Events) -> None:
         self._language, self._studio = events.language, events.studio
 
     def connect(self, bar: html.LibraryBar, works: ChosenWork) -> None:
@@ -40,16 +38,14 @@ class Selection:
         if len(videos) not in html.NEEDED["pack"]:
             why = Message.of("library_pack_some")
             yield html.show_note(self._language, why, gone, beside="work")
-        elif owner in self._working:
-            yield html.show_note(self._language, Message.of("library_join_busy"), beside="work")
-        else:
-            self._working.add(owner)
-            try:
-                async with contextlib.aclosing(self._pack(videos, gone, owner)) as steps:
-                    async for step in steps:
-                        yield step
-            finally:
-                self._working.discard(owner)
+            return
+        async with self._studio.counts.hold(HELD, owner) as is_held:
+            if not is_held:
+                yield html.show_note(self._language, Message.of("library_join_busy"), beside="work")
+                return
+            async with contextlib.aclosing(self._pack(videos, gone, owner)) as steps:
+                async for step in steps:
+                    yield step
 
     def _pack(self, videos: list[str], gone: list[str], owner: str) -> AsyncGenerator[str]:
         async def archive(progress: Callable[[float], None]) -> Path:

@@ -197,8 +197,8 @@ class Server:
         first = {path: first_script(language) for language, path in PATHS.items()}
         return Guard(
             app,
-            sessions=Sessions(self._forget),
-            uploads=BodyUploads(self._studio.uploads.folder),
+            sessions=Sessions(self._forget, counts=self._studio.counts),
+            uploads=BodyUploads(self._studio.uploads.folder, self._studio.counts),
             progress=demo.progress,
             events=events.keys(),
             direct={number for number, event in events.items() if not event.queue},
@@ -217,6 +217,7 @@ class Server:
                 announcements.PATH: partial(announcements.may_announce, settings),
             },
             media=self._media_origin,
+            counts=self._studio.counts,
         )
 
     def _media_life(self) -> str:

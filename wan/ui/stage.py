@@ -264,7 +264,7 @@ class TabStage:
     async def _start(
         self, caller: Caller, jobs: str, takes: int, again: str, read: Callable[[], Awaitable[Any]]
     ) -> View:
-        owner, permission = caller.owner, caller.permission
+        owner, permission = caller.owner, await caller.authorize()
         made = await self._studio.submission.submit_takes(
             await read(), owner=owner, permission=permission, takes=takes, again=again
         )
@@ -322,7 +322,7 @@ class TabStage:
     async def _make_again(
         self, caller: Caller, event: OfJob, jobs: str, *, may_pay_twice: bool
     ) -> View:
-        owner, permission = caller.owner, caller.permission
+        owner, permission = caller.owner, await caller.authorize()
         shown = await self._find_takes(owner, jobs)
         old, *others = select_takes(shown, event.job)
         if others:

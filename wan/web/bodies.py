@@ -161,7 +161,7 @@ class Bodies:
         size: its declared bytes. Raises RequestRefused; a bad body counts against its address.
         """
         body = Body(group(address))
-        if wait := self._faults.wait(body.address, 0, keep=1):
+        if wait := self._faults.look(body.address):
             raise RequestRefused(429, "too_much", wait)
         self._here.add(body)
         try:

@@ -25,6 +25,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wan.domain.messages import Language
+from wan.service.counts import Counts
 from wan.web import languages
 from wan.web.addresses import Networks, client_address, group, host, is_within, may_be_shared
 from wan.web.bodies import EVENT_LIMIT, Bodies, Body, limit_of, parse_body
@@ -32,7 +33,7 @@ from wan.web.capacity import Capacity
 from wan.web.events import GROUP, RELEASE, SESSION, SHARED, SIZE, Events, stream_key
 from wan.web.headers import Pages, ResponseHeaders, Scripts
 from wan.web.host_names import HostNames
-from wan.web.rate_limit import RateLimit
+from wan.web.rate_limit import RateLimit, SharedRateLimit
 from wan.web.refusal import LanguageRedirect, Redirect, RequestRefused
 from wan.web.root_path import Root
 from wan.web.sessions import Sessions
@@ -88,7 +89,7 @@ class Guard:
     inline scripts that may run. first: the one that a page begins with, by the page's path.
     sign_in: how people sign in, where they do. mcp: whether agents may call. space: whether this is
     a Space. private: whether a request, as it came from its socket, may use one of the paths that
-    are there for some alone. media: see `Pages`.
+    are there for some alone. media: see `Pages`. counts: the installation's.
     """
 
     def __init__(
@@ -112,12 +113,13 @@ class Guard:
         space: bool = False,
         private: Mapping[str, Callable[[Scope], bool]],
         media: Callable[[], str] = str,
+        counts: Counts | None = None,
     ) -> None:
         self._app, self._sessions = app, sessions
         self._numbers = {_JOIN: events, _PREDICT: direct}
         self._trusted, self._hosts = trusted, hosts
         self._progress, self._bodies, self._uploads = progress, Bodies(), uploads
-        self._review_writes = RateLimit(*_REVIEW_WRITE_RATE)
+        self._review_writes = SharedRateLimit("review", RateLimit(*_REVIEW_WRITE_RATE), counts)
         self._review_reads = RateLimit(*_REVIEW_READ_RATE)
         self._announced = RateLimit(*_EVENT_RATE)
         self._uploading = Capacity(_UPLOAD_LIMITS[0], address=_UPLOAD_LIMITS[1])
@@ -254,11 +256,11 @@ class Guard:
         headers = Headers(scope=scope)
         length = _require_length(path, headers)
         if path.startswith(_BEHIND_LINKS):
-            self._admit_reviewer(scope["method"], headers, address)
+            await self._admit_reviewer(scope["method"], headers, address)
         if path == _EVENTS and (wait := self._announced.wait(group(address))):
             raise RequestRefused(429, "too_much", wait)
         if scope["method"] != "POST":
-            return self._admit_reader(scope, receive, held)
+            return await self._admit_reader(scope, receive, held)
         if path == f"{_API}/upload":
             if not held.enter_context(self._uploading.reserve(address=scope[GROUP])):
                 raise RequestRefused(429, "too_much", _LATER)
@@ -266,14 +268,14 @@ class Guard:
         alone = path.startswith(_MCP) or not limit.json
         if alone:
             # Nobody guesses passwords, and no agent calls, faster than pages may be opened.
-            self._sessions.admit(None, address)
+            await self._sessions.admit(None, address)
         body = await held.enter_async_context(self._bodies.receive(receive, limit, address, length))
         scope[SIZE], scope[RELEASE] = body.size, partial(self._bodies.release, body)
         if not alone:
-            self._admit_event(scope, body, held)
+            await self._admit_event(scope, body, held)
         return body.replay(receive)
 
-    def _admit_event(self, scope: Scope, body: Body, held: contextlib.AsyncExitStack) -> None:
+    async def _admit_event(self, scope: Scope, body: Body, held: contextlib.AsyncExitStack) -> None:
         """Count the session and the event that a JSON body asks for. Raises RequestRefused."""
         path, asked = scope["path"], parse_body(body.content())
         public = path.startswith(f"{_API}/call/")
@@ -294,22 +296,22 @@ class Guard:
         session = asked.get("session_hash")
         nameless = session is None and path not in self._numbers
         known = None if nameless else _require_session(session)
-        self._sessions.admit(known, scope["client"][0])
+        await self._sessions.admit(known, scope["client"][0])
         held.enter_context(self._progress.join(scope, public=public, session=known))
 
-    def _admit_reviewer(self, method: str, headers: Headers, address: str) -> None:
+    async def _admit_reviewer(self, method: str, headers: Headers, address: str) -> None:
         """Count a request to what is behind a link; what is sent must be JSON. Raises
         RequestRefused.
         """
-        limit = self._review_writes if method == "POST" else self._review_reads
-        if wait := limit.wait(group(address)):
+        who, is_read = group(address), method != "POST"
+        if wait := self._review_reads.wait(who) if is_read else await self._review_writes.wait(who):
             raise RequestRefused(429, "too_much", wait)
-        if method != "POST":
+        if is_read:
             return
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise RequestRefused(415)
 
-    def _admit_reader(
+    async def _admit_reader(
         self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack
     ) -> Receive:
         """Count a stream and its session. Return its receive channel. Raises RequestRefused."""
@@ -324,7 +326,7 @@ class Guard:
         if key is None:
             return receive
         if scope["path"].startswith(f"{_API}/queue/"):
-            self._sessions.admit(_require_session(key), scope["client"][0])
+            await self._sessions.admit(_require_session(key), scope["client"][0])
         return held.enter_context(self._progress.listen(key, receive, scope))
 
 

@@ -32,7 +32,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
     """Return all routes. opened: set once the studio is ready; requests for results wait for it."""
     return [
         _file_route(studio),
-        *uploads.routes(studio.uploads, is_signed_in, metrics=studio.metrics),
+        *uploads.routes(studio.uploads, is_signed_in, metrics=studio.metrics, counts=studio.counts),
         Route("/healthz", _health),
         _media_route(studio, opened),
         _thumbnail_route(studio, opened),

@@ -12,7 +12,7 @@ import math
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from wan.domain.errors import StorageUnavailable
+from wan.service.counts import Counts
 from wan.service.metrics import Metrics
 from wan.storage.objects import require_room
 from wan.storage.uploads import UploadFolder
 from wan.web.addresses import group
-from wan.web.rate_limit import RateLimit
+from wan.web.rate_limit import RateLimit, SharedRateLimit
 from wan.web.refusal import RequestRefused
 
 # bytes: one request may bring three videos of 100 MB and two images of 20 MB, and the form
@@ -44,6 +45,7 @@ _WHOLE_SECONDS = 900  # 100 MB at 1 Mbit/s
 # seconds for one more MB from an address, and how many may come at once: a class of students, each
 # with a video of 100 MB
 _RATE = (1.0, 3_000)
+_AHEAD = 10  # MB still to come that are counted at once, where that costs a statement
 _TRACKED = 1_000  # uploads whose progress is reported
 _TRACK_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _TRACK_SECONDS = 3.0  # for which the page's query waits for the upload to begin
@@ -51,21 +53,23 @@ _POLL_SECONDS = 0.2  # between two reports; each takes the event loop a moment f
 
 
 class UploadRate:
-    """A limit on how much each address sends, and on what the disk has room for."""
+    """A limit on how much each address sends. counts: those of the installation."""
 
-    def __init__(self) -> None:
-        self._pace, self._lock = RateLimit(*_RATE), threading.Lock()
+    def __init__(self, counts: Counts | None) -> None:
+        self._pace = SharedRateLimit("upload", RateLimit(*_RATE), counts)
 
-    def require(self, folder: Path, address: str) -> None:
-        """Count one more megabyte. Blocks.
+    async def count(self, address: str, megabytes: int, coming: int) -> int:
+        """Count megabytes that have come. Return how many were counted: some of those that are
+        coming may be among them.
 
-        Raises RequestRefused where there is no room for it, and while an address sends too much.
+        Raises RequestRefused while an address sends too much.
         """
-        with self._lock:
-            wait = self._pace.wait(group(address))
-        if wait:
+        who, ahead = group(address), min(_AHEAD, megabytes + coming)
+        if self._pace.is_shared and ahead > megabytes and not await self._pace.wait(who, ahead):
+            return ahead
+        if wait := await self._pace.wait(who, megabytes):
             raise RequestRefused(429, "too_much", wait)
-        _require_room(folder, more=_MEGABYTE)
+        return megabytes
 
 
 def _require_room(folder: Path, more: int) -> None:
@@ -79,11 +83,12 @@ class BodyUploads:
     """Bodies with files that are read as a whole, and how much each address has sent in them
     lately.
 
-    folder: where they are written.
+    folder: where they are written. counts: those of the installation.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._pace, self._reserved = folder, RateLimit(*_RATE), 0
+    def __init__(self, folder: Path, counts: Counts | None = None) -> None:
+        self._folder, self._reserved = folder, 0
+        self._pace = SharedRateLimit("body", RateLimit(*_RATE), counts)
 
     @contextlib.asynccontextmanager
     async def admit(self, size: int, address: str) -> AsyncIterator[None]:
@@ -91,7 +96,7 @@ class BodyUploads:
 
         Raises RequestRefused where there is none, and while an address sends too much.
         """
-        if wait := self._pace.wait(group(address), math.ceil(size / _MEGABYTE)):
+        if wait := await self._pace.wait(group(address), math.ceil(size / _MEGABYTE)):
             raise RequestRefused(429, "too_much", wait)
         self._reserved += size
         try:
@@ -148,26 +153,30 @@ class _Form:
     """A form parsed piece by piece: files are written as they come, the rest is counted and
     dropped.
 
-    require: called before each megabyte, raises what speaks against it. report: called with a
-    file's name and how many bytes of it have just come.
+    report: called with a file's name and how many bytes of it have just come.
     """
 
     def __init__(
         self,
         kind: str,
         folder: UploadFolder,
-        require: Callable[[], None],
         report: Callable[[str, int], None],
     ) -> None:
         media, options = parse_options_header(kind)
         boundary = options.get(b"boundary", b"")
         if media != b"multipart/form-data" or not 0 < len(boundary) <= _BOUNDARY_LIMIT:
             raise RequestRefused(400)
-        self._folder, self._require, self._report = folder, require, report
+        self._folder, self._report = folder, report
         self.files: list[Path] = []
+        self.size = 0
+        """Bytes of what has come, files and all."""
+        self.megabytes = 0
+        """How many have begun to come; each file is one at least, so that many small ones count
+        too.
+        """
         self._file: Any = None  # the one that is being written
         self._header, self._disposition = b"", b""
-        self._fields = self._part = self._whole = 0  # number of fields; bytes of this part, of all
+        self._fields = self._part = 0  # number of fields; bytes of this part
         self._room = 0  # bytes that may come before more room is required
         self._over, self._lock = False, threading.Lock()
         self._parser = MultipartParser(boundary, self._callbacks())
@@ -186,8 +195,8 @@ class _Form:
 
     def feed(self, piece: bytes) -> None:
         """Parse the next piece. Blocks; raises RequestRefused."""
-        self._whole += len(piece)
-        if self._whole > UPLOAD_LIMIT:
+        self.size += len(piece)
+        if self.size > UPLOAD_LIMIT:
             raise RequestRefused(413)
         with self._lock:
             try:
@@ -233,9 +242,8 @@ class _Form:
             raise RequestRefused(400)
         if len(self.files) == _FILES_LIMIT:
             raise RequestRefused(413)
-        # Each file counts for at least a megabyte, so that many small ones count too.
+        self._room = 0
         self._require()
-        self._room = _MEGABYTE
         self.files.append(self._folder.new(options[b"filename"].decode(errors="replace")))
         self._file = self.files[-1].open("xb")
 
@@ -248,9 +256,14 @@ class _Form:
         self._room -= len(data)
         while self._room < 0:
             self._require()
-            self._room += _MEGABYTE
         self._file.write(data)
         self._report(self.files[-1].name, len(data))
+
+    def _require(self) -> None:
+        """Count one more megabyte. Raises RequestRefused where the disk has no room for it."""
+        _require_room(self._folder.folder, more=_MEGABYTE)
+        self.megabytes += 1
+        self._room += _MEGABYTE
 
     def _close(self) -> None:
         if self._file is not None:
@@ -267,13 +280,14 @@ def routes(
     *,
     idle: float = IDLE_SECONDS,
     metrics: Metrics | None = None,
+    counts: Counts | None = None,
 ) -> list[Route]:
     """Return the upload routes.
 
     is_signed_in: whether the client may send files. idle: seconds without a byte that end an
-    upload. metrics: where uploads are counted.
+    upload. metrics: where uploads are counted. counts: those of the installation.
     """
-    rate, progress, counted = UploadRate(), UploadProgress(), metrics or Metrics()
+    rate, progress, counted = UploadRate(counts), UploadProgress(), metrics or Metrics()
 
     async def upload(request: Request) -> Response:
         if not is_signed_in(request):
@@ -312,11 +326,10 @@ async def _receive_files(
     report: Callable[[str, int], None] = (
         partial(progress.add, tracked) if is_tracked else lambda *_: None
     )
-    require = partial(rate.require, folder.folder, address)
-    form = _Form(request.headers.get("content-type", ""), folder, require, report)
+    form = _Form(request.headers.get("content-type", ""), folder, report)
     try:
         async with asyncio.timeout(_WHOLE_SECONDS):
-            await _feed(request, form, idle, metrics)
+            await _feed(request, form, partial(rate.count, address), idle, metrics)
         return form.finish()
     except BaseException as error:
         await asyncio.shield(asyncio.to_thread(form.drop))
@@ -330,11 +343,18 @@ async def _receive_files(
             progress.end(tracked)
 
 
-async def _feed(request: Request, form: _Form, idle: float, metrics: Metrics) -> None:
-    """Feed a form with all that comes.
+async def _feed(
+    request: Request,
+    form: _Form,
+    count: Callable[[int, int], Awaitable[int]],
+    idle: float,
+    metrics: Metrics,
+) -> None:
+    """Feed a form with all that comes. count: see `UploadRate.count`.
 
     Raises TimeoutError where nothing comes for `idle` seconds, RequestRefused where it breaks off.
     """
+    declared, counted = int(request.headers.get("content-length", "0")), 0
     while True:
         async with asyncio.timeout(idle):
             message = await request.receive()
@@ -343,6 +363,8 @@ async def _feed(request: Request, form: _Form, idle: float, metrics: Metrics) ->
         if piece := message.get("body", b""):
             metrics.uploaded_bytes += len(piece)
             await asyncio.to_thread(form.feed, piece)
+            if (more := form.megabytes - counted) > 0:
+                counted += await count(more, max(declared - form.size, 0) // _MEGABYTE)
         if not message.get("more_body", False):
             return
 

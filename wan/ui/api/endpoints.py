@@ -167,7 +167,7 @@ class Api:
         usual = AGENT_WAIT if call.is_by_agent else WAIT
         seconds = check_wait(usual if wait is None else wait)
         again, token = _check_switch("new_take", new_take), ""
-        permission = authorize(self._studio, request, "", "", "", "")
+        permission = await authorize(self._studio, request, "", "", "", "")
         if owner := self._callers.identify(request):
             job = await self._studio.submission.submit(
                 asked, owner=owner, permission=permission, new_take=again
