@@ -92,6 +92,7 @@ class Studio:
         self._clock = clock
         self._sendable: set[str] | None = set() if only_jobs_started_here else None
         self._parts: _Parts | None = None
+        self._work: list[asyncio.Task[None]] = []
 
     @property
     def _open_parts(self) -> _Parts:
@@ -178,6 +179,13 @@ class Studio:
     ) -> None:
         await self._opened.aclose()
 
+    async def hand_over(self) -> None:
+        """Take up no more work, and leave what is in hand to whoever else drives jobs, at once; an
+        answer to a paid request is still waited for. What is submitted from now on waits in line,
+        and everything else goes on as before.
+        """
+        await asyncio.gather(*map(_stop, self._work))
+
     async def _open(self, opened: contextlib.AsyncExitStack) -> _Parts:
         """Open one part after the other; they are closed again in the opposite order, also when a
         later one does not open.
@@ -206,8 +214,10 @@ class Studio:
             "presence": presence.keep(),
             "cleanup": self._keep_clean(stores, parts.runner),
         } | ({"demo": _keep_simulator(demo)} if simulated else {})
-        for name, task in work.items():
-            opened.push_async_callback(_stop, asyncio.create_task(task, name=name))
+        tasks = {name: asyncio.create_task(task, name=name) for name, task in work.items()}
+        for task in tasks.values():
+            opened.push_async_callback(_stop, task)
+        self._work = [tasks["runner"], tasks["cleanup"]]
         return parts
 
     def _connect(self, stores: Stores, connection: Connection, gateway: Gateway) -> _Parts:
@@ -299,9 +309,11 @@ class Studio:
 
 async def _stop(task: asyncio.Task[None]) -> None:
     """Cancel a task and wait for its end, also when this is cancelled, which is raised after that.
-    Raises what the task raises.
+    Raises what the task raises. One that is ending already is not disturbed: it may wait for the
+    answer to a paid request.
     """
-    task.cancel()
+    if not task.cancelling():
+        task.cancel()
     await finish(asyncio.wait([task]))
     if not task.cancelled():
         task.result()

@@ -1,0 +1,178 @@
+"""An update, one replica after the other: what is told to end hands over what it has, answers what
+is open, and is gone in time.
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from playwright.sync_api import Page
+
+from tests import plain_http
+from tests.browser.fleet import NAMES, Fleet, fleet, serving_replica, until
+from tests.browser.serving import App, Visits, generate, reach, say
+from tests.patience import PATIENCE
+from tests.pictures import picture
+from tests.postgres import Postgres
+
+STOPPING = (503, {"status": "stopping"})
+TAKEN_OVER = 5  # seconds on a busy machine; a lease in hand would last for 20
+AT_ONCE = 1  # seconds
+GONE = 60  # seconds
+_ASKING = ThreadPoolExecutor()
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Fleet]:
+    folder = tmp_path_factory.mktemp("rolling")
+    with fleet(folder, postgres.database(), WAN_UNCERTAIN_SECONDS="2") as made:
+        yield made
+
+
+@pytest.fixture
+def replicas(installation: Fleet) -> Fleet:
+    """Both run."""
+    for name in NAMES:
+        if name not in installation.running:
+            installation.start(name)
+    return installation
+
+
+@pytest.fixture
+def alone(installation: Fleet) -> Fleet:
+    """One alone runs, so that what is in hand is in its hand."""
+    if "two" in installation.running:
+        assert installation.running.pop("two").stop() == 0
+    if "one" not in installation.running:
+        installation.start("one")
+    return installation
+
+
+def begin(page: Page, prompt: str) -> None:
+    page.locator("#wan-image-reference_image input[type=file]").set_input_files(
+        {"name": "a.png", "mimeType": "image/png", "buffer": picture((400, 300))}
+    )
+    page.locator("#wan-image-view .preview img").wait_for()
+    say(page, "image", prompt)
+    generate(page, "image")
+
+
+def ask(app: App, prompt: str) -> "Future[str]":
+    """Calls the endpoint for programs; gives what it is told, once that is whole."""
+    path = f"{app.url}/gradio_api/call"
+    picked = {"path": upload(app), "meta": {"_type": "gradio.FileData"}}
+    given = {"prompt": prompt, "reference_image": picked, "duration": 2}
+    called = plain_http.post(f"{path}/v2/image_to_video", json=given, timeout=PATIENCE)
+    event = called.raise_for_status().json()["event_id"]
+    return _ASKING.submit(
+        lambda: plain_http.get(f"{path}/image_to_video/{event}", timeout=PATIENCE).text
+    )
+
+
+def upload(app: App) -> str:
+    files = {"files": ("a.png", picture((400, 300)))}
+    answer = plain_http.post(f"{app.url}/gradio_api/upload", files=files, timeout=PATIENCE)
+    return answer.raise_for_status().json()[0]
+
+
+def other(name: str) -> str:
+    return NAMES[1 - NAMES.index(name)]
+
+
+def readiness(app: App) -> tuple[int, dict]:
+    answer = plain_http.get(f"{app.url}/readyz", timeout=PATIENCE)
+    return answer.status_code, answer.json()
+
+
+def leave(replicas: Fleet, name: str) -> App:
+    """Tells one to end, which says so at once."""
+    leaving = replicas.running.pop(name)
+    leaving.process.terminate()
+    until(lambda: readiness(leaving) == STOPPING, AT_ONCE)
+    return leaving
+
+
+def test_a_page_goes_on_at_the_other_replica_when_its_own_is_told_to_end(
+    replicas: Fleet, visit: Visits
+):
+    page, before = visit(replicas.url), replicas.service.stats()["created"]
+    with replicas.service.holding("RUNNING"):
+        begin(page, "told to end while RUNNING")
+        reach(page, "image", "RUNNING")
+        name, since = serving_replica(page), time.monotonic()
+        leaving = leave(replicas, name)
+        until(lambda: serving_replica(page) == other(name))
+        reach(page, "image", "RUNNING")
+        print(f"the page is elsewhere after {time.monotonic() - since:.1f} s")
+        assert leaving.process.wait(GONE) == 0
+        print(f"gone after {time.monotonic() - since:.1f} s")
+    reach(page, "image", "SUCCEEDED", within=PATIENCE)
+    page.wait_for_function("document.querySelector('#wan-image-view video').readyState >= 1")
+    assert replicas.service.stats()["created"] == before + 1
+
+
+def test_a_step_in_hand_is_handed_over_and_whoever_waits_for_the_video_gets_it(alone: Fleet):
+    before, hits = alone.service.stats()["created"], alone.service.stats()["faults"]
+    with alone.service.fault("result", "stall", count=1):
+        answer = ask(alone.running["one"], "a step in hand")
+        until(lambda: alone.service.stats()["faults"] > hits)
+    alone.start("two")
+    since, leaving = time.monotonic(), leave(alone, "one")
+    alone.until_newest("SUCCEEDED")
+    seconds = time.monotonic() - since
+    print(f"taken over and done after {seconds:.1f} s")
+    assert seconds < TAKEN_OVER
+    assert '"state": "SUCCEEDED"' in answer.result(PATIENCE)
+    assert leaving.process.wait(GONE) == 0
+    assert alone.service.stats()["created"] == before + 1
+
+
+def test_the_answer_to_a_paid_request_is_waited_for(alone: Fleet):
+    before = alone.service.stats()["created"]
+    with alone.service.fault("create", "delay-4", count=1):
+        answer = ask(alone.running["one"], "the create request is in flight")
+        until(lambda: alone.service.stats()["created"] > before)
+        assert alone.newest("state") == "SUBMITTING"
+        leaving = leave(alone, "one")
+    alone.start("two")
+    leaving.process.terminate()  # in a hurry: nor does a second signal cut this short
+    assert alone.newest("state") == "SUBMITTING"
+    assert leaving.process.wait(GONE) == 0
+    assert alone.newest("task_id")
+    alone.until_newest("SUCCEEDED")
+    assert alone.service.stats()["created"] == before + 1
+    assert answer.exception(PATIENCE)  # whoever was in a hurry does not wait for videos
+
+
+def test_killed_while_it_waits_for_that_answer_leaves_the_job_in_doubt_and_never_paid_twice(
+    alone: Fleet,
+):
+    before = alone.service.stats()["created"]
+    with alone.service.fault("create", "stall", count=1):
+        answer = ask(alone.running["one"], "killed with the create request in flight")
+        until(lambda: alone.service.stats()["created"] > before)
+        leaving = leave(alone, "one")
+        alone.start("two")
+        leaving.kill()
+    assert answer.exception(PATIENCE)
+    assert alone.newest("state") == "SUBMITTING"  # its lease is nobody's to take
+    alone.ask("UPDATE jobs SET due_at = 0 WHERE state = 'SUBMITTING'")  # two minutes later
+    alone.until_newest("UNCERTAIN")
+    alone.until_newest("SUCCEEDED")
+    assert alone.service.stats()["created"] == before + 1
+
+
+def test_what_is_submitted_to_a_replica_that_ends_waits_for_whoever_starts_next(alone: Fleet):
+    before = alone.service.stats()["created"]
+    leaving = leave(alone, "one")
+    answer = ask(leaving, "submitted on the way out")
+    until(lambda: alone.newest("state") == "QUEUED")
+    leaving.process.terminate()
+    assert leaving.process.wait(GONE) == 0
+    assert alone.newest("state") == "QUEUED"
+    assert alone.service.stats()["created"] == before
+    assert answer.exception(PATIENCE)
+    alone.start("two")
+    alone.until_newest("SUCCEEDED")
+    assert alone.service.stats()["created"] == before + 1
