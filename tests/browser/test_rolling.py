@@ -5,13 +5,15 @@ is open, and is gone in time.
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page, expect
 
 from tests import plain_http
 from tests.browser.fleet import NAMES, Fleet, fleet, serving_replica, until
-from tests.browser.serving import App, Visits, generate, reach, say
+from tests.browser.previous import unpack
+from tests.browser.serving import ROOT, App, Visits, case, generate, opened, reach, say
 from tests.patience import PATIENCE
 from tests.pictures import picture
 from tests.postgres import Postgres
@@ -28,6 +30,12 @@ def installation(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -
     folder = tmp_path_factory.mktemp("rolling")
     with fleet(folder, postgres.database(), WAN_UNCERTAIN_SECONDS="2") as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The release before this one."""
+    return unpack(tmp_path_factory.mktemp("previous") / "release")
 
 
 @pytest.fixture
@@ -91,6 +99,45 @@ def leave(replicas: Fleet, name: str) -> App:
     leaving.process.terminate()
     until(lambda: readiness(leaving) == STOPPING, AT_ONCE)
     return leaving
+
+
+def go_to(page: Page, name: str) -> None:
+    """Opens the page at one of the replicas."""
+    page.context.add_cookies(
+        [{"name": "wan_replica", "value": name, "url": page.url.partition("#")[0]}]
+    )
+    opened(page, page.url)
+    assert serving_replica(page) == name
+
+
+def library(page: Page) -> Locator:
+    page.get_by_role("tab", name="Library").click()
+    return page.locator("#wan-library-room [data-choose]")
+
+
+def test_a_job_goes_on_from_the_release_before_this_one_to_this_and_back(
+    installation: Fleet, previous: Path, visit: Visits
+):
+    fleet, before = installation, installation.service.stats()["created"]
+    fleet.start("one", root=previous)
+    fleet.start("two")  # which gives the database what it lacks
+    assert fleet.ask("SELECT count(*) FROM replicas")[0][0] == 1  # the other knows of no such table
+    page = visit(fleet.url)
+    for number, (killed, root) in enumerate((("one", previous), ("two", ROOT)), 1):
+        with case(f"{killed} is killed"):
+            go_to(page, killed)
+            with fleet.service.holding("RUNNING"):
+                begin(page, f"take {number}")
+                reach(page, "image", "RUNNING")
+                fleet.kill(killed)
+            until(lambda: serving_replica(page) == other(killed))  # noqa: B023
+            reach(page, "image", "SUCCEEDED", within=PATIENCE)
+            expect(library(page)).to_have_count(number)
+            fleet.start(killed, root=root)
+            go_to(page, killed)
+            expect(library(page)).to_have_count(number)
+    assert fleet.service.stats()["created"] == before + 2
+    assert fleet.running.pop("one").stop() == 0
 
 
 def test_a_page_goes_on_at_the_other_replica_when_its_own_is_told_to_end(
