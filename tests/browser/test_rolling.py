@@ -2,6 +2,7 @@
 is open, and is gone in time.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +21,8 @@ from tests.postgres import Postgres
 
 STOPPING = (503, {"status": "stopping"})
 TAKEN_OVER = 5  # seconds on a busy machine; a lease in hand would last for 20
+ASKED_FOR_KEY = 15  # seconds on a busy machine; from a lease or a poll it would be up to a minute
+KEY = "sk-visitor-1a2b3c4d5e6f"
 AT_ONCE = 1  # seconds
 GONE = 60  # seconds
 _ASKING = ThreadPoolExecutor()
@@ -157,6 +160,69 @@ def test_a_page_goes_on_at_the_other_replica_when_its_own_is_told_to_end(
     reach(page, "image", "SUCCEEDED", within=PATIENCE)
     page.wait_for_function("document.querySelector('#wan-image-view video').readyState >= 1")
     assert replicas.service.stats()["created"] == before + 1
+
+
+def use_key(page: Page, key: str) -> None:
+    """Types a key of one's own under Connection."""
+    if not page.locator("#wan-connection-key input").is_visible():
+        page.locator("#wan-header .wan-key").click()
+    page.locator("#wan-connection-key input").fill(key)
+    page.keyboard.press("Enter")
+    expect(page.locator("#wan-connection-found")).to_contain_text("The key works")
+
+
+def test_a_visitors_key_goes_with_its_replica_and_the_page_says_so_and_until_when(
+    replicas: Fleet, visit: Visits
+):
+    page, before = visit(replicas.url), replicas.service.stats()["created"]
+    name, card = serving_replica(page), page.locator("#wan-image-view .wan-card")
+    with replicas.service.holding("RUNNING"):
+        use_key(page, KEY)
+        begin(page, "paid with a key of the visitor's own")
+        reach(page, "image", "RUNNING")
+        due_at = replicas.newest("due_at")
+        until(lambda: replicas.newest("due_at") > due_at)  # driven where the key is
+        elsewhere = visit(replicas.running[other(name)].url)
+        show(elsewhere, page)
+        expect(elsewhere.locator("#wan-image-view .wan-card")).not_to_contain_text("API key")
+        replicas.kill(name)
+        since = time.monotonic()
+        expect(card).to_contain_text("waiting for the API key it was started with")
+        seconds = time.monotonic() - since
+        print(f"the page asks for the key after {seconds:.1f} s")
+        assert seconds < ASKED_FOR_KEY
+        expect(card).to_contain_text(
+            re.compile(r"keeps the result until \d{4}-\d\d-\d\d \d\d:\d\d")
+        )
+        expect(card).not_to_contain_text("goes on without it")
+        due_at = replicas.newest("due_at")
+    until(lambda: time.time() > due_at + 2)
+    assert replicas.newest("due_at") == due_at  # nobody without the key has touched it
+    card.locator("[data-connect]").click()
+    use_key(page, KEY)
+    reach(page, "image", "SUCCEEDED", within=PATIENCE)
+    expect(elsewhere.locator("#wan-image-view video")).to_be_visible()
+    assert replicas.service.stats()["created"] == before + 1
+    assert_nowhere(replicas, KEY)
+
+
+def show(page: Page, of: Page) -> None:
+    """Opens the private link of another page, as on another device."""
+    token = of.evaluate("localStorage.getItem('wan-owner-v1')")
+    page.evaluate("token => localStorage.setItem('wan-owner-v1', token)", token)
+    page.reload()
+    reach(page, "image", "RUNNING")
+
+
+def assert_nowhere(fleet: Fleet, key: str) -> None:
+    """A key is in no row, no log and no file."""
+    names = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+    for (table,) in fleet.ask(names):
+        rows = fleet.ask(f"SELECT to_json({table})::text FROM {table}")  # noqa: S608
+        assert not [row for row in rows if key in row[0]], table
+    kept = [path for path in fleet.folder.rglob("*") if path.is_file()]
+    assert [path for path in kept if path.is_relative_to(fleet.bucket.files)]
+    assert not [path for path in kept if key.encode() in path.read_bytes()]
 
 
 def test_a_step_in_hand_is_handed_over_and_whoever_waits_for_the_video_gets_it(alone: Fleet):

@@ -27,6 +27,7 @@ from wan.service.changes import Changes
 from wan.service.discussion import Discussion
 from wan.service.exports import Exports
 from wan.service.films import Films
+from wan.service.key_presence import KeyPresence
 from wan.service.library import EditableLibrary
 from wan.service.metrics import Metrics
 from wan.service.monitoring import Monitoring
@@ -55,6 +56,7 @@ class _Parts:
     stores: Stores
     runner: Runner
     access: Access
+    key_presence: KeyPresence
     library: EditableLibrary
     exports: Exports
     films: Films
@@ -211,19 +213,21 @@ class Studio:
             "runner": parts.runner.run(),
             "watching": parts.watching.run(),
             "keys": parts.access.prune_keys(),
+            "key presence": parts.key_presence.keep(),
             "presence": presence.keep(),
             "cleanup": self._keep_clean(stores, parts.runner),
         } | ({"demo": _keep_simulator(demo)} if simulated else {})
         tasks = {name: asyncio.create_task(task, name=name) for name, task in work.items()}
         for task in tasks.values():
             opened.push_async_callback(_stop, task)
-        self._work = [tasks["runner"], tasks["cleanup"]]
+        self._work = [tasks[name] for name in ("runner", "key presence", "cleanup")]
         return parts
 
     def _connect(self, stores: Stores, connection: Connection, gateway: Gateway) -> _Parts:
         """Make the parts, which work together."""
         settings, clock, changes = self.settings, self._clock, Changes()
         policy, keys = AccessPolicy(settings, connection), KeyRing(connection)
+        present = KeyPresence(stores.database, keys, connection.account)
         runner = Runner(
             database=stores.database,
             storage=stores.storage,
@@ -277,7 +281,10 @@ class Studio:
             discussion=Discussion(stores.database, reviews, clock, changes.notify),
             submission=submission,
             thumbnails=Thumbnails(stores.storage, library, access.owners),
-            watching=Watching(stores.database, library, keys, runner, changes, self.metrics, clock),
+            key_presence=present,
+            watching=Watching(
+                stores.database, library, present, runner, changes, self.metrics, clock
+            ),
         )
 
     async def _release_unsent(self, queue: Queue) -> None:
