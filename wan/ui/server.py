@@ -120,7 +120,8 @@ class Server:
         studio = self._studio if self._opened.is_set() and not self._trouble else None
         draining = self._stopping.drain(studio, server, connections, self._demo.progress)
         asyncio.run_coroutine_threadsafe(draining, self._loop)
-        server.thread.join()
+        while server.thread.is_alive():  # with a limit, so that a second signal is heard
+            server.thread.join(_STOP_LOOK)
         self._demo.close()
 
     def _options(self) -> dict[str, Any]:

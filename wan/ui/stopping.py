@@ -72,9 +72,11 @@ class Stopping:
 
             await self._wait_until(since + _OPEN, is_answered)
         finally:
-            left = 0.0 if self._is_hurried else since + _OPEN - self._clock()
+            left = since + _OPEN - self._clock()
             server.config.timeout_graceful_shutdown = max(1, math.ceil(left))
             server.should_exit = True
+        await self._wait_until(since + _OPEN, lambda: not len(connections))
+        connections.break_off(lambda _: True)
         await asyncio.wait([handing_over])
 
     @property
