@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 _LONG = (
     *(
         "browser/test_resilience.py",
+        "browser/test_rolling.py",
         "browser/test_axe.py",
         "service/test_disk.py",
         "browser/test_takes.py",

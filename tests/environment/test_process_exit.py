@@ -68,6 +68,26 @@ def test_every_command_ends_so(environment, tmp_path, arguments, code):
     assert "taken apart" not in ended.stdout
 
 
+HANGING = """
+from wan.environment.process_exit import exit_with
+from wan.environment.time_limit import exit_within
+import threading
+
+threading.Thread(target=threading.Event().wait).start()
+exit_within(0.5, 3)
+exit_with(0)
+"""
+
+
+def test_what_hangs_keeps_no_process(environment, tmp_path):
+    command = [sys.executable, "-c", HANGING]
+    ended = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert "has not ended within 0.5 s" in ended.stderr
+
+
 def test_the_app_ends_whichever_thread_takes_the_signal(tmp_path):
     libc = ctypes.CDLL(None, use_errno=True)
     with served(tmp_path) as app:

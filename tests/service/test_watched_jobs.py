@@ -10,6 +10,7 @@ from tests.database.test_store import job
 from tests.patience import PATIENCE
 from wan.domain.jobs import JobState
 from wan.service.changes import Changes
+from wan.service.key_presence import KeyPresence
 from wan.service.waiting_lines import WaitingLines
 from wan.service.watched_jobs import WatchedJobs
 
@@ -24,7 +25,8 @@ def runner():
 @pytest.fixture
 def watched(queue, runner):
     lines = WaitingLines(queue, time.time)
-    return WatchedJobs(queue, lines, {job().account: None}, runner, Changes())
+    keys = KeyPresence(queue._database, {job().account: None}, "")
+    return WatchedJobs(queue, lines, keys, runner, Changes())
 
 
 async def test_only_those_are_woken_who_watch_what_has_changed(watched, queue, runner):

@@ -50,6 +50,17 @@ def event(state: JobState, **more) -> JobEvent:
     )
 
 
+def test_a_job_that_waits_for_its_key_leads_to_where_it_is_typed_and_claims_nothing_else():
+    waiting = Message.of("waits_for_key_until", time="2026-12-01 08:00")
+    seen = event(JobState.RUNNING, said=waiting)
+    html = show_job("en", dataclasses.replace(seen, message=waiting))
+    assert "data-connect" in html
+    assert "keeps the result until 2026-12-01 08:00 UTC" in read(html)
+    for key in ("goes_on", "checked_now_and_then", "cannot_stop_unpriced"):
+        assert t("en", key) not in read(html)
+    assert "data-connect" not in show_job("en", event(JobState.RUNNING))
+
+
 def read(html: str) -> str:
     """What people read of it."""
     return re.sub("<[^>]*>", "", html)

@@ -277,6 +277,14 @@ LIMITS = Table(
     Column("due_at", Float(53), nullable=False),
     Column("tries", Integer, nullable=False),
 )
+# Which of them has a visitor's key for an account (`key_holders.py`).
+KEY_HOLDERS = Table(
+    "key_holders",
+    METADATA,
+    Column("account", String(16), primary_key=True),
+    Column("holder", String(32), primary_key=True),
+    Column("seen_at", Float(53), nullable=False),
+)
 # With the time, so that a review's version is read from here, past all the words.
 Index("verdicts_of_review", VERDICTS.c.review_id, VERDICTS.c.created_at)
 

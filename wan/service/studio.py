@@ -30,6 +30,7 @@ from wan.service.counts import Counts
 from wan.service.discussion import Discussion
 from wan.service.exports import Exports
 from wan.service.films import Films
+from wan.service.key_presence import KeyPresence
 from wan.service.library import EditableLibrary
 from wan.service.metrics import Metrics
 from wan.service.monitoring import Monitoring
@@ -58,6 +59,7 @@ class _Parts:
     stores: Stores
     runner: Runner
     access: Access
+    key_presence: KeyPresence
     library: EditableLibrary
     exports: Exports
     films: Films
@@ -99,6 +101,7 @@ class Studio:
         self._clock = clock
         self._sendable: set[str] | None = set() if only_jobs_started_here else None
         self._parts: _Parts | None = None
+        self._work: list[asyncio.Task[None]] = []
 
     @property
     def _open_parts(self) -> _Parts:
@@ -185,6 +188,13 @@ class Studio:
     ) -> None:
         await self._opened.aclose()
 
+    async def hand_over(self) -> None:
+        """Take up no more work, and leave what is in hand to whoever else drives jobs, at once; an
+        answer to a paid request is still waited for. What is submitted from now on waits in line,
+        and everything else goes on as before.
+        """
+        await asyncio.gather(*map(_stop, self._work))
+
     async def _open(self, opened: contextlib.AsyncExitStack) -> _Parts:
         """Open one part after the other; they are closed again in the opposite order, also when a
         later one does not open.
@@ -211,18 +221,22 @@ class Studio:
             "runner": parts.runner.run(),
             "watching": parts.watching.run(),
             "keys": parts.access.prune_keys(),
+            "key presence": parts.key_presence.keep(),
             "presence": presence.keep(),
             "counts": self.counts.keep_clean(),
             "cleanup": self._keep_clean(stores, parts.runner),
         } | ({"demo": _keep_simulator(demo)} if simulated else {})
-        for name, task in work.items():
-            opened.push_async_callback(_stop, asyncio.create_task(task, name=name))
+        tasks = {name: asyncio.create_task(task, name=name) for name, task in work.items()}
+        for task in tasks.values():
+            opened.push_async_callback(_stop, task)
+        self._work = [tasks[name] for name in ("runner", "key presence", "cleanup")]
         return parts
 
     def _connect(self, stores: Stores, connection: Connection, gateway: Gateway) -> _Parts:
         """Make the parts, which work together."""
         settings, clock, changes = self.settings, self._clock, Changes()
         policy, keys = AccessPolicy(settings, connection, counts=self.counts), KeyRing(connection)
+        present = KeyPresence(stores.database, keys, connection.account)
         runner = Runner(
             database=stores.database,
             storage=stores.storage,
@@ -276,7 +290,10 @@ class Studio:
             discussion=Discussion(stores.database, reviews, clock, changes.notify),
             submission=submission,
             thumbnails=Thumbnails(stores.storage, library, access.owners),
-            watching=Watching(stores.database, library, keys, runner, changes, self.metrics, clock),
+            key_presence=present,
+            watching=Watching(
+                stores.database, library, present, runner, changes, self.metrics, clock
+            ),
         )
 
     async def _release_unsent(self, queue: Queue) -> None:
@@ -308,9 +325,11 @@ class Studio:
 
 async def _stop(task: asyncio.Task[None]) -> None:
     """Cancel a task and wait for its end, also when this is cancelled, which is raised after that.
-    Raises what the task raises.
+    Raises what the task raises. One that is ending already is not disturbed: it may wait for the
+    answer to a paid request.
     """
-    task.cancel()
+    if not task.cancelling():
+        task.cancel()
     await finish(asyncio.wait([task]))
     if not task.cancelled():
         task.result()

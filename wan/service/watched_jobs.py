@@ -12,8 +12,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from wan.database.queue import Queue
 from wan.domain.errors import StorageUnavailable
 from wan.domain.jobs import JobState
-from wan.service.access import KeyRing
 from wan.service.changes import Changes
+from wan.service.key_presence import KeyPresence
 from wan.service.runner import Runner
 from wan.service.waiting_lines import WaitingLines
 
@@ -27,7 +27,7 @@ class WatchedJobs:
     """Wakes the viewers of a job when there is something new to see of it."""
 
     def __init__(
-        self, queue: Queue, lines: WaitingLines, keys: KeyRing, runner: Runner, changes: Changes
+        self, queue: Queue, lines: WaitingLines, keys: KeyPresence, runner: Runner, changes: Changes
     ) -> None:
         self._queue, self._lines = queue, lines
         self._keys, self._runner, self._changes = keys, runner, changes
@@ -83,11 +83,12 @@ class WatchedJobs:
         standings = await self._queue.list_standings(job_ids)
         queued = [one for one in standings if one.state is JobState.QUEUED]
         places = await self._lines.find_places(queued) if queued else {}
+        keyless = await self._keys.find_missing({one.account for one in standings})
         return {
             one.id: (
                 one.version,
                 places.get(one.id),
-                one.account in self._keys,
+                one.account in keyless,
                 self._runner.stuck,
             )
             for one in standings

@@ -15,11 +15,11 @@ from wan.database.queue import Queue
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
 from wan.domain.errors import JobNotFound, StorageUnavailable
-from wan.domain.jobs import Job, JobEvent, JobState, select_takes
+from wan.domain.jobs import UNSENT, Job, JobEvent, JobState, select_takes
 from wan.domain.messages import Message
 from wan.service import polling
-from wan.service.access import KeyRing
 from wan.service.changes import Changes
+from wan.service.key_presence import KeyPresence
 from wan.service.library import Library
 from wan.service.metrics import Metrics
 from wan.service.runner import Runner
@@ -44,7 +44,7 @@ class Watching:
         self,
         database: Database,
         library: Library,
-        keys: KeyRing,
+        keys: KeyPresence,
         runner: Runner,
         changes: Changes,
         metrics: Metrics,
@@ -110,7 +110,7 @@ class Watching:
         job = await self._library.get(job_id, owner=owner)
         place = await self._lines.find_place(job) if job.state is JobState.QUEUED else None
         expected = await self._expect(job) if job.state is JobState.RUNNING else 0.0
-        if job.live and job.account not in self._keys:
+        if job.live and await self._keys.find_missing([job.account]):
             job = replace(job, said=_waiting_message(job))
         elif job.live and self._runner.stuck:
             job = replace(job, said=Message.of("paused"))
@@ -187,14 +187,13 @@ async def _is_set(event: asyncio.Event, seconds: float) -> bool:
 
 
 def _waiting_message(job: Job) -> Message:
-    """Return what to say of a job whose key is not here; where a video may be waiting at the
-    service, until when.
+    """Return what to say of a job whose key nobody has; where there may be a result at the service,
+    until when it is kept.
     """
-    if job.submitted_at is None:
+    sent_at = job.submitting_at or job.submitted_at
+    if job.state in UNSENT or sent_at is None:
         return Message.of("waits_for_key")
-    lost_at = datetime.fromtimestamp(
-        (job.submitting_at or job.submitted_at) + catalog.TASK_LIFETIME, UTC
-    )
+    lost_at = datetime.fromtimestamp(sent_at + catalog.TASK_LIFETIME, UTC)
     return Message.of("waits_for_key_until", time=f"{lost_at:%Y-%m-%d %H:%M}")
 
 

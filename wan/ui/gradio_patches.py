@@ -50,8 +50,10 @@ class _Server(http_server.Server):
 
 
 @contextlib.contextmanager
-def serve_within_limits(limits: Limits, place: Listener) -> Iterator[None]:
-    """Let Gradio serve at this place and with these limits inside the block."""
+def serve_within_limits(limits: Limits, place: Listener) -> Iterator[ConnectionRegistry]:
+    """Let Gradio serve at this place and with these limits inside the block. Yields what will be
+    its open connections.
+    """
     registry, plain = ConnectionRegistry(limits), http_server.start_server
 
     def start(app: Any, *_: Any, **__: Any) -> tuple[str, int, str, http_server.Server]:
@@ -65,7 +67,7 @@ def serve_within_limits(limits: Limits, place: Listener) -> Iterator[None]:
 
     http_server.start_server = start
     try:
-        yield
+        yield registry
     finally:
         http_server.start_server = plain
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -21,13 +22,14 @@ from wan.environment.credentials import CREDENTIALS
 from wan.environment.passwords import is_password_of
 from wan.environment.settings import Settings
 from wan.environment.surroundings import home
-from wan.service.runner import STOP_LIMIT
+from wan.environment.time_limit import exit_within
 from wan.service.studio import Studio
 from wan.storage import buckets
 from wan.storage.uploads import SAMPLES
 from wan.ui.api.mcp import install_mcp
 from wan.ui.gradio_patches import making_no_server, serve_within_limits, words
 from wan.ui.inputs import Page
+from wan.ui.stopping import ALL_SECONDS, Stopping
 from wan.ui.theme import WanTheme
 from wan.web import (
     announcements,
@@ -50,7 +52,7 @@ from wan.web.root_path import parse_root
 from wan.web.routes import routes
 from wan.web.sessions import KNOWN, Sessions
 from wan.web.sign_in import SignIn
-from wan.web.sockets import LOOPBACK, Limits, raise_file_limit
+from wan.web.sockets import LOOPBACK, ConnectionRegistry, Limits, raise_file_limit
 from wan.web.templating import compile_templates
 from wan.web.uploads import BodyUploads
 
@@ -61,8 +63,7 @@ _STYLES = (
 )
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun
 _PROGRESS_SECONDS = 0.25  # between two reports of how far a program's call is
-_STOP_LOOK = 0.2  # seconds between two looks whether somebody asked for the end
-_STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan would never end
+_STOP_LOOK = 0.1  # seconds between two looks whether somebody asked for the end
 
 
 class Server:
@@ -74,7 +75,8 @@ class Server:
         self._demo, self._studio, self._opened = demo, studio, opened
         self._names = host_names_of(studio.settings)
         self._root = parse_root(studio.settings.root_path)
-        self._over = threading.Event()
+        self._stopping = Stopping()
+        self._loop: asyncio.AbstractEventLoop
         self._authenticating = asyncio.Semaphore(2)  # each takes 32 MB for a moment
         self._trouble: Exception | None = None
 
@@ -83,7 +85,7 @@ class Server:
         above all.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._over.set())
+            signal.signal(number, self._stopping.begin)
         with making_no_server():
             self._demo.queue(default_concurrency_limit=None, max_size=500, api_open=False)
         self._demo._queue.pending_messages_per_session.max_size = (
@@ -102,20 +104,25 @@ class Server:
         exempt = [*LOOPBACK, *self._studio.settings.trusted_proxies]
         with serve_within_limits(
             Limits.within_files(raise_file_limit(), exempt), listen(self._studio.settings)
-        ):
+        ) as connections:
             self._demo.launch(**self._options())
-        try:
-            # A signal that another thread takes does not end a wait without a limit.
-            while not self._over.wait(_STOP_LOOK):
-                pass
-        finally:
-            self._demo.server.config.timeout_graceful_shutdown = _STOP_SECONDS
-            self._demo.close()
-            self._demo.server.thread.join(
-                STOP_LIMIT + _STOP_SECONDS
-            )  # the studio waits for the answer to a paid request
+        # A signal that another thread takes does not end a wait without a limit.
+        while not self._stopping.has_begun:
+            time.sleep(_STOP_LOOK)
+        self._stop(connections)
         if self._trouble is not None:
             raise self._trouble
+
+    def _stop(self, connections: ConnectionRegistry) -> None:
+        """End what serves, and then the studio, which waits for the answer to a paid request."""
+        exit_within(ALL_SECONDS, 2 if self._trouble else 0)
+        server = self._demo.server
+        studio = self._studio if self._opened.is_set() and not self._trouble else None
+        draining = self._stopping.drain(studio, server, connections, self._demo.progress)
+        asyncio.run_coroutine_threadsafe(draining, self._loop)
+        while server.thread.is_alive():  # with a limit, so that a second signal is heard
+            server.thread.join(_STOP_LOOK)
+        self._demo.close()
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -165,7 +172,12 @@ class Server:
             *review_page.routes(self._studio, self._opened),
             *video_page.routes(self._studio, self._opened),
             *spending_page.routes(self._studio, self._opened),
-            *readiness.routes(self._studio, self._opened, self._over.is_set),
+            *readiness.routes(
+                self._studio,
+                self._opened,
+                lambda: self._stopping.has_begun,
+                self._stopping.note_question,
+            ),
             *metrics.routes(self._studio, self._opened),
             *announcements.routes(self._studio, self._opened),
         ]
@@ -174,6 +186,7 @@ class Server:
     async def _lifespan(self, app: App) -> AsyncIterator[None]:
         # Given as `middleware` the guard would stand behind Gradio's own, which answers whatever
         # crosses origins.
+        self._loop = asyncio.get_running_loop()
         sign_in = SignIn(app) if self._studio.settings.users else None
         guarded = app.middleware_stack or app.build_middleware_stack()
         pages = () if sign_in else PATHS.values()
@@ -251,7 +264,7 @@ class Server:
                 await leave.wait()
         except Exception as error:  # noqa: BLE001 - raised again by `run`, on the thread that waits
             self._trouble = error
-            self._over.set()
+            self._stopping.begin()
 
 
 def blocked_paths(settings: Settings) -> list[str]:

@@ -32,6 +32,7 @@ _LISTENER_SECONDS = 60  # for which an event runs while nobody listens
 # messages not yet fetched, in all and for one address; an event has three or four
 _UNREAD_LIMITS = (3000, 300)
 _KEEP_SECONDS = 600  # after which unfetched messages are dropped; Gradio keeps them for ever
+_VIEW = "watch"  # the name of events that show how jobs stand, for as long as they go on
 _CLOSING = 0.15  # seconds until a browser has surely noticed that its stream was closed
 _LATER = 5  # seconds, to retry where no slot is free
 
@@ -255,6 +256,16 @@ class Events:
         """Return whether an event is in progress that a stream reports on."""
         of_session = self._page._queue.pending_event_ids_session.get(key, ())
         return key in self._events or any(one in self._events for one in of_session)
+
+    def is_at_work(self, session: str | None = None) -> bool:
+        """Return whether an event is in progress, of a session or of any, that does more than show
+        how jobs stand, or the session has yet to be sent an answer.
+        """
+        unsent = self._messages.get(session or "")
+        return bool(unsent and unsent.qsize()) or any(
+            event.fn.name != _VIEW and session in (None, event.session_hash)
+            for event in self._events.values()
+        )
 
     def has_listener(self, event: Any) -> bool:
         """Return whether somebody waits for a queued event: it has just come, or is listened to."""

@@ -13,12 +13,18 @@ from wan.service.studio import Studio
 _HEADERS = {"Cache-Control": "no-store"}
 
 
-def routes(studio: Studio, opened: asyncio.Event, is_stopping: Callable[[], bool]) -> list[Route]:
+def routes(
+    studio: Studio,
+    opened: asyncio.Event,
+    is_stopping: Callable[[], bool],
+    note_question: Callable[[], None] = lambda: None,
+) -> list[Route]:
     """Return the route. opened: set once the studio is ready. is_stopping: whether the app has been
-    told to end.
+    told to end. note_question: called whenever somebody asks.
     """
 
     async def ready(request: Request) -> Response:
+        note_question()
         if is_stopping():
             return _answer("stopping")
         if not opened.is_set():

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import resource
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
@@ -128,6 +129,13 @@ class ConnectionRegistry:
             self._counts[address] -= 1
             if not self._counts[address]:
                 del self._counts[address]
+
+    def break_off(self, is_over: Callable[[Mapping[str, Any]], bool]) -> None:
+        """Break off the answers to those requests, in the middle: a browser asks anew."""
+        for connection in list(self._open):
+            cycle = connection.cycle
+            if cycle is not None and not cycle.response_complete and is_over(cycle.scope):
+                connection.transport.abort()
 
     def _evict(self, address: str | None = None) -> bool:
         """Close the connection that has waited longest: of all, or of an address."""

@@ -30,6 +30,8 @@ _REFERENCES = ("MP4", "MOV", "3GP")
 """Videos that can be references, as refusals name them."""
 _CHECKED = (JobState.PENDING, JobState.RUNNING)
 """What is known of these is as old as the last poll."""
+_WAIT_FOR_KEY = ("waits_for_key", "waits_for_key_until")
+"""What a job says that goes on only when its owner has typed their key again."""
 _TITLE_SAYS_IT = ("submitting",)
 _SHORTER = ("queued", "uploading", "pending", "fetching")
 """What a job says of its state that begins with the title of its card."""
@@ -196,16 +198,22 @@ def _describe_failure(event: JobEvent) -> JobCard:
 
 def _describe_progress(event: JobEvent, note: Message | None, *, is_take: bool) -> JobCard:
     job = event.job
+    waits = event.message.key in _WAIT_FOR_KEY
     return JobCard(
         event=event,
         state=job.state,
         look="making",
-        tone="warn" if job.state is JobState.UNCERTAIN else "calm",
+        tone="warn" if waits or job.state is JobState.UNCERTAIN else "calm",
         title=Message.of(f"title_{job.state}"),
         step=_STEP_OF[job.state],
-        says=_explain(event, note, is_take=is_take),
+        says=_explain(event, note, goes_on=not (waits or is_take)),
         buttons=_live_buttons(job),
-        hint="checked_now_and_then" if job.state in _CHECKED and not job.simulated else "",
+        hint=(
+            "checked_now_and_then"
+            if job.state in _CHECKED and not job.simulated and not waits
+            else ""
+        ),
+        connects=waits,
     )
 
 
@@ -263,13 +271,14 @@ def _total(jobs: Sequence[Job]) -> list[Message]:
     return [Message.of(key, price=format_money(amount, jobs[0].currency))]
 
 
-def _explain(event: JobEvent, note: Message | None, *, is_take: bool) -> list[Message]:
+def _explain(event: JobEvent, note: Message | None, *, goes_on: bool) -> list[Message]:
     """What is happening, as far as the title does not say it, what it costs, and what can be done
-    about it.
+    about it. goes_on: whether it is said here that the job does without the page; of several takes
+    their card says it.
     """
     job = event.job
     before = [note] if note else []
-    after = [] if is_take else [Message.of("goes_on")]  # of several takes their card says it
+    after = [Message.of("goes_on")] if goes_on else []
     if job.state is JobState.RUNNING and job.said is None:
         return [*before, _explain_running(job), *after]
     if job.cancel_wanted:
