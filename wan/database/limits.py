@@ -17,7 +17,7 @@ from wan.database.schema import LIMITS
 Key = tuple[str, str]
 """The kind of a count, and whose it is."""
 Count = tuple[float, int]
-"""When it is due, and how many tries were made."""
+"""When it is due, and how many tries were made; of a rate, whether the last was counted."""
 Result = TypeVar("Result")
 
 _ROUNDING = 1e-6  # seconds
@@ -47,24 +47,21 @@ class Limits(Part):
         every: seconds until one more is allowed. burst: how many may come at once.
         """
         new = postgresql.insert(LIMITS).values(
-            **self._row(key), due_at=self._now() + every * amount, tries=0
+            **self._row(key), due_at=self._now() + every * amount, tries=1
         )
         due = sa.func.greatest(LIMITS.c.due_at + every * amount, new.excluded.due_at)
-        latest = new.excluded.due_at + every * (burst - amount) + _ROUNDING
-        counted = (
-            new.on_conflict_do_update(
-                index_elements=_OF_KIND, set_={"due_at": due}, where=due <= latest
-            )
-            .returning(LIMITS.c.due_at)
-            .cte("counted")
-        )
-        after = sa.select(counted.c.due_at).scalar_subquery()
-        before = sa.select(LIMITS.c.due_at).where(self._is(key)).scalar_subquery()
-        # Without a row of before, another process has just written the first.
-        due_in = sa.func.coalesce(after, before, self._now() + every * burst) - self._now()
+        is_allowed = due <= new.excluded.due_at + every * (burst - amount) + _ROUNDING
+        # Written in either case: only so it returns what others have made of it at the same moment.
+        counting = new.on_conflict_do_update(
+            index_elements=_OF_KIND,
+            set_={
+                "due_at": sa.case((is_allowed, due), else_=LIMITS.c.due_at),
+                "tries": sa.case((is_allowed, 1), else_=0),
+            },
+        ).returning(LIMITS.c.tries, LIMITS.c.due_at - self._now())
         with self._database.writing() as connection:
-            was_counted, seconds = connection.execute(sa.select(after.is_not(None), due_in)).one()
-        return was_counted, seconds
+            counted, seconds = connection.execute(counting).one()
+        return bool(counted), seconds
 
     @in_thread
     def renew(self, key: Key, seconds: float) -> None:
