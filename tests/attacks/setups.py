@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from tests import shared
 from tests.attacks import visitor
 from tests.attacks.visitor import ask
-from tests.browser.replicas import COOKIE, NAMES, installed
+from tests.browser.fleet import COOKIE, NAMES, fleet
 from tests.browser.serving import App, served
 from tests.simulators import serving
 
@@ -100,15 +100,16 @@ def _alone(setup: Setup, folder: Path) -> Iterator[App]:
 def _replicated(setup: Setup, folder: Path) -> Iterator[App]:
     """The replica that the attacker is sent to."""
     victims, attackers = NAMES
-    with installed(folder, shared.postgres(), **setup.settings) as installation:
-        attacked = installation.replicas[attackers]
+    with fleet(folder, shared.postgres().database(), **setup.settings) as installation:
+        for name in NAMES:
+            installation.start(name)
+        attacked = installation.running[attackers]
         visitor.HEADERS[installation.url] = {"Cookie": f"{COOKIE}={attackers}"}
         VICTIMS[installation.url] = {"Cookie": f"{COOKIE}={victims}"}
         visitor.BALANCED.add(installation.url)
         yield replace(attacked, url=installation.url, bucket=installation.bucket.files)
-        for name, other in installation.replicas.items():
-            if name != attackers:
-                assert "Traceback" not in other.log(), other.log()
+        other = installation.running[victims]
+        assert "Traceback" not in other.log(), other.log()
 
 
 def victims_headers(app: App) -> dict[str, str]:

@@ -21,6 +21,8 @@ from tests.simulators import Simulator, serving
 
 NAMES = ("one", "two")
 """As the balancer calls them."""
+COOKIE = "wan_replica"
+"""With such a name: who sends it is sent there."""
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Fleet:
         """Waits until the balancer sends visitors there."""
 
         def is_there() -> bool:
-            with plain_http.Client(cookies={"wan_replica": name}) as browser:
+            with plain_http.Client(cookies={COOKIE: name}) as browser:
                 answer = browser.get(f"{self.url}/healthz", headers={"Accept": "text/html"})
             return answer.status_code == 200 and "set-cookie" not in answer.headers
 
@@ -127,4 +129,4 @@ def until(is_so: Callable[[], object], within: float = PATIENCE) -> float:
 def serving_replica(page: Page) -> str:
     """The replica that a visitor's browser is sent to."""
     cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
-    return cookies["wan_replica"]
+    return cookies[COOKIE]

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests import plain_http
 from tests.browser import test_walk as walk
-from tests.browser.replicas import COOKIE, Installation, installed
+from tests.browser.fleet import NAMES, Fleet, fleet, serving_replica
 from tests.browser.serving import SAMPLES, Visits, generate, opened, reach, say
 from tests.patience import PATIENCE
 from tests.pictures import picture
@@ -23,17 +23,17 @@ LARGE = 80_000_000  # bytes, of the 100 MB that one file may have
 
 
 @pytest.fixture(scope="module")
-def installation(
-    tmp_path_factory: pytest.TempPathFactory, postgres: Postgres
-) -> Iterator[Installation]:
-    with installed(tmp_path_factory.mktemp("replicas"), postgres) as running:
-        yield running
+def installation(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Fleet]:
+    with fleet(tmp_path_factory.mktemp("replicas"), postgres.database()) as made:
+        yield made
 
 
-def serving_replica(page: Page) -> str:
-    """The replica that a visitor's browser is sent to."""
-    cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
-    return cookies[COOKIE]
+@pytest.fixture(autouse=True)
+def both(installation: Fleet) -> None:
+    """Both run, also where one was killed before."""
+    for name in NAMES:
+        if name not in installation.running:
+            installation.start(name)
 
 
 def begin(page: Page) -> None:
@@ -46,7 +46,7 @@ def begin(page: Page) -> None:
     reach(page, "image", "RUNNING")
 
 
-def test_programs_with_and_without_cookies_stay_with_their_replica(installation: Installation):
+def test_programs_with_and_without_cookies_stay_with_their_replica(installation: Fleet):
     program = Client(installation.url, verbose=False, analytics_enabled=False)
     answer = program.predict(
         "a sea", handle_file(str(SAMPLES / "coffee.png")), 2, api_name="/image_to_video"
@@ -64,8 +64,8 @@ def test_programs_with_and_without_cookies_stay_with_their_replica(installation:
         assert '"state": "SUCCEEDED"' in told
 
 
-def test_an_address_opens_no_more_sessions_at_two_replicas_than_at_one(installation: Installation):
-    urls = [replica.url for replica in installation.replicas.values()]
+def test_an_address_opens_no_more_sessions_at_two_replicas_than_at_one(installation: Fleet):
+    urls = [replica.url for replica in installation.running.values()]
     since, mine = time.monotonic(), {"X-Forwarded-For": "192.0.2.9"}
     for number in range(100):
         stream = f"{urls[number % 2]}/gradio_api/queue/data?session_hash=flood{number}"
@@ -76,7 +76,7 @@ def test_an_address_opens_no_more_sessions_at_two_replicas_than_at_one(installat
     assert answer.headers["retry-after"] == "1"
 
 
-def test_a_large_upload_passes_the_balancer(installation: Installation):
+def test_a_large_upload_passes_the_balancer(installation: Fleet):
     files = {"files": ("clip.mp4", bytes(LARGE))}
     answer = plain_http.post(f"{installation.url}/gradio_api/upload", files=files, timeout=60)
     assert answer.status_code == 200, answer.text
@@ -85,32 +85,32 @@ def test_a_large_upload_passes_the_balancer(installation: Installation):
 
 
 def test_a_job_and_its_viewer_outlive_the_replica_that_served_them(
-    installation: Installation, visit: Visits
+    installation: Fleet, visit: Visits
 ):
     page, before = visit(installation.url), installation.service.stats()["created"]
     with installation.service.holding("RUNNING"):
         begin(page)
         killed = serving_replica(page)
-        installation.replicas[killed].kill()
+        installation.kill(killed)
     reach(page, "image", "SUCCEEDED", within=PATIENCE)
     page.wait_for_function("document.querySelector('#wan-image-view video').readyState >= 1")
     page.get_by_role("tab", name="Library").click()
     expect(page.locator("#wan-library-room [data-choose]")).to_have_count(1)
-    assert {serving_replica(page), killed} == installation.replicas.keys()
+    assert {serving_replica(page), killed} == set(NAMES)
     assert installation.service.stats()["created"] == before + 1
 
 
 class Killer:
     """Kills the replica that serves somebody, once the one before is there again."""
 
-    def __init__(self, installation: Installation, starter: ThreadPoolExecutor) -> None:
+    def __init__(self, installation: Fleet, starter: ThreadPoolExecutor) -> None:
         self._installation, self._starter = installation, starter
         self._started: Future[None] | None = None
 
     def kill(self, page: Page) -> None:
         self.wait()
         name = serving_replica(page)
-        self._installation.replicas[name].kill()
+        self._installation.kill(name)
         self._started = self._starter.submit(self._installation.start, name)
 
     def wait(self) -> None:
@@ -120,7 +120,7 @@ class Killer:
 
 
 def test_from_a_brief_to_a_verdict_though_the_replica_dies_after_every_step(
-    installation: Installation, visit: Visits, tmp_path: Path
+    installation: Fleet, visit: Visits, tmp_path: Path
 ):
     before = installation.service.stats()["created"]
     owner, *reviewers = (visit.blank(installation.url) for _ in range(3))
