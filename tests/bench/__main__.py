@@ -29,6 +29,7 @@ NAMES = (
     "photo_upload",
     "page_load",
     "overhead",
+    "replicas",
     "shape",
     "video_work",
 )

@@ -91,7 +91,9 @@ def caddy(port: int, folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def haproxy(ports: Sequence[int], folder: Path) -> Iterator[str]:
-    """HAProxy in front of two ports, by the very file that is handed out. Gives its address."""
+    """HAProxy in front of some ports: of two by the very file that is handed out, of others by a
+    copy with as many servers. Gives its address.
+    """
     listen = f"127.0.0.1:{_free_port()}"
     folder.mkdir()
     where = {f"WAN_REPLICA_{number}": f"127.0.0.1:{port}" for number, port in enumerate(ports, 1)}
@@ -101,8 +103,17 @@ def haproxy(ports: Sequence[int], folder: Path) -> Iterator[str]:
         "LD_LIBRARY_PATH": os.pathsep.join(map(str, _UNPACKED.glob("usr/lib/*-linux-gnu"))),
         **where,
     }
-    command = [_program("haproxy"), "-f", str(ROOT / "assets" / "deploy" / "haproxy.cfg")]
-    with _running(command, listen, folder, **settings):
+    configuration = ROOT / "assets" / "deploy" / "haproxy.cfg"
+    if len(ports) != 2:
+        lines = configuration.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if not line.strip().startswith("server ")]
+        servers = [
+            f'    server {port} "${{{name}}}" cookie {port}\n'
+            for name, port in zip(where, ports, strict=True)
+        ]
+        configuration = folder / "haproxy.cfg"
+        configuration.write_text("".join(kept + servers))
+    with _running([_program("haproxy"), "-f", str(configuration)], listen, folder, **settings):
         yield f"http://{listen}"
 
 
