@@ -10,6 +10,7 @@ from tests.bench import figures
 NAMES = (
     "announced",
     "cached",
+    "capacity",
     "chaos",
     "conform",
     "film",

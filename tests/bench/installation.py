@@ -69,7 +69,7 @@ def installed(
     with contextlib.ExitStack() as opened:
         opened.enter_context(warm.parent())
         database = opened.enter_context(postgres.serving())
-        bucket = opened.enter_context(buckets.serving(folder / "bucket"))
+        bucket = opened.enter_context(buckets.serving(folder / "bucket", folder / "bucket.log"))
         films = ("--still", "--plain", str(folder / "films"))
         simulator = opened.enter_context(serving(folder / "service", *films, *service))
         settings = {

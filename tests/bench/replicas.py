@@ -183,7 +183,9 @@ def storm(folder: Path, *, jobs: int, chance: random.Random, **troubles: int) ->
             for one in (*asking, looking):
                 one.result()
             print("  refusals:", [dict(one.refusals) for one in scripts])
-            print("  opened again:", [(one.opened_again, one.asked_again) for one in people.viewers])
+            print(
+                "  opened again:", [(one.opened_again, one.asked_again) for one in people.viewers]
+            )
         raging._note("it is calm")
         _wait_for_ends(place)
         raging._note("all have ended")
