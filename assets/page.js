@@ -134,14 +134,23 @@ window.wanStudio = (() => {
         performance.now() - last.retaken > DEAD &&
         !document.hidden &&
         !window.wanForms.keyTyped()
-      )
-        location.reload();
+      ) {
+        last.retaken = performance.now();
+        openAnew();
+      }
     }
     // The form's picture came late
     const back = isPicture(shown) && shown.querySelector("[data-press=watch]:enabled");
     if (back && window.wanForms.isWatching(tab)) press(back, "watch");
     keepMended(tab);
     tick(shown);
+  }
+
+  // Only where it is answered: from a browser's own page of an error nothing leads back.
+  async function openAnew() {
+    const asked = { method: "HEAD", cache: "no-store" };
+    const answer = await fetch(location.href, asked).catch(() => null);
+    if (answer?.ok) location.reload();
   }
 
   // Takes the tab's job up again; an older stream of it is let go first.

@@ -105,14 +105,13 @@ def haproxy(ports: Sequence[int], folder: Path) -> Iterator[str]:
     }
     configuration = ROOT / "assets" / "deploy" / "haproxy.cfg"
     if len(ports) != 2:
-        lines = configuration.read_text().splitlines(keepends=True)
-        kept = [line for line in lines if not line.strip().startswith("server ")]
-        servers = [
-            f'    server {port} "${{{name}}}" cookie {port}\n'
-            for name, port in zip(where, ports, strict=True)
-        ]
+        servers = "".join(
+            f'    server {number} "${{{name}}}" cookie {number}\n'
+            for number, name in enumerate(where, 1)
+        )
+        given = configuration.read_text()
         configuration = folder / "haproxy.cfg"
-        configuration.write_text("".join(kept + servers))
+        configuration.write_text(re.sub(r"(^    server .*\n)+", servers, given, flags=re.MULTILINE))
     with _running([_program("haproxy"), "-f", str(configuration)], listen, folder, **settings):
         yield f"http://{listen}"
 
