@@ -24,6 +24,7 @@ _OBSERVED = f"""(() => {{
 }})()"""
 _ENDS = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
 _UNANSWERED = 20.0  # seconds after which somebody presses again
+_NEVER = 420.0  # seconds after which nobody waits any more
 _MOMENT = 10_000  # ms in which a page that is there does what it is told
 
 
@@ -40,6 +41,8 @@ class Viewer:
     asked_again: int = 0
     opened_again: int = 0
     """Times that the page could not be used, and was opened by hand."""
+    never_seen: int = 0
+    """Ends that did not come."""
     _before: frozenset[str] = frozenset()
     _pressed: float = 0.0
 
@@ -56,6 +59,10 @@ class Viewer:
         made = self.shown.keys() - self._before
         if self._pressed and made and made <= self.ends.keys():
             self.rounds, self._pressed = self.rounds + 1, 0.0
+        elif self._pressed and time.time() - self._pressed > _NEVER:
+            self.rounds, self._pressed = self.rounds + 1, 0.0
+            self.never_seen += 1
+            self._open()
         elif not self._pressed and is_time:
             self._press()
         elif self._pressed and not made and time.time() - self._pressed > _UNANSWERED:

@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -79,31 +80,32 @@ class Storm:
     def _draw(self, count: int) -> list[int]:
         return self.chance.sample(range(1, max(self.kills, count + 1)), count)
 
-    def _note(self, what: str) -> None:
+    def note(self, what: str) -> None:
+        """Tells what happens, and when."""
         self.log.append((time.time(), what))
         print(f"  {time.time() - self.begun:6.1f} s  {what}", flush=True)
 
     def _kill(self) -> None:
         number = self.chance.randrange(len(self.place.replicas))
         victim = self.place.replicas[number]
-        self._note(f"replica {number + 1} is killed")
+        self.note(f"replica {number + 1} is killed")
         victim.kill()
         victim.start()
-        self._note(f"replica {number + 1} is back")
+        self.note(f"replica {number + 1} is back")
 
     def _restart_postgres(self) -> None:
-        self._note("PostgreSQL is stopped")
+        self.note("PostgreSQL is stopped")
         self.place.postgres.stop()
         time.sleep(_RESTART)
         self.place.postgres.start()
-        self._note("PostgreSQL is back")
+        self.note("PostgreSQL is back")
 
     def _take_bucket_away(self) -> None:
-        self._note("the bucket is away")
+        self.note("the bucket is away")
         self.place.bucket.stop()
         time.sleep(_AWAY)
         self.place.bucket.start()
-        self._note("the bucket is back")
+        self.note("the bucket is back")
 
 
 @dataclass(frozen=True)
@@ -113,41 +115,34 @@ class Report:
     untrue: list[str]
     jobs: list[Job]
     viewers: Sequence[Viewer]
-    asked_again: int
+    scripts: Sequence[Script]
     created: int
     storm: Storm
     seconds: float
 
     def figures(self) -> list[Figure]:
         """What was counted, and how late each end was seen."""
-        row, late = "Replicas", sorted(seconds for seconds, *_ in self.late())
-        over = sum(seconds > _LATE for seconds in late)
-        ends = {
-            state: sum(job.state.value == state for job in self.jobs)
-            for state in sorted({job.state.value for job in self.jobs})
+        late, wrong = sorted(seconds for seconds, *_ in self.late()), len(self.untrue)
+        ends = Counter(job.state.value for job in self.jobs)
+        told = f"; of {self.created} tasks"
+        counts = {
+            "jobs": len(self.jobs),
+            **{f"{state}{told}": count for state, count in sorted(ends.items())},
+            "scripts: asked again, for want of an answer": sum(
+                one.asked_again for one in self.scripts
+            ),
+            "people: pressed again": sum(one.asked_again for one in self.viewers),
+            "people: opened the page again": sum(one.opened_again for one in self.viewers),
         }
-        wrong = float(len(self.untrue))
+        over = sum(seconds > _LATE for seconds in late)
+        seen = f"{len(late)} ends, written to seen: "
         return [
-            Figure(
-                row, "lost, paid twice, untrue, or not to be opened", wrong, "", "none", not wrong
-            ),
-            *(
-                Figure(row, f"jobs {state}", count, "", "", met=True)
-                for state, count in ends.items()
-            ),
-            Figure(row, "tasks created", self.created, "", "", met=True),
-            Figure(row, "asked again, for want of an answer", self.asked_again, "", "", met=True),
-            Figure(
-                row,
-                f"{len(late)} ends written to seen, median",
-                statistics.median(late),
-                "s",
-                "",
-                met=True,
-            ),
-            Figure(row, "most", late[-1], "s", f"under {_LATE:g} s", late[-1] < _LATE),
-            Figure(row, f"over {_LATE:g} s", over, "", "none", not over),
-            Figure(row, "whole run", self.seconds, "s", "", met=True),
+            _figure("lost, paid twice, untrue, or not to be opened", wrong, "", "none", not wrong),
+            *(_figure(what, count) for what, count in counts.items()),
+            _figure(f"{seen}median", statistics.median(late), "s"),
+            _figure(f"{seen}most", late[-1], "s", f"under {_LATE:g} s", late[-1] < _LATE),
+            _figure(f"{seen}over {_LATE:g} s", over, "", "none", not over),
+            _figure("whole run", self.seconds, "s"),
         ]
 
     def late(self) -> list[tuple[float, str, float]]:
@@ -160,6 +155,10 @@ class Report:
             for viewer in self.viewers
             for job, shown in viewer.shown.items()
         ]
+
+
+def _figure(what: str, ours: float, unit: str = "", mark: str = "", met: bool = True) -> Figure:
+    return Figure("Replicas", what, ours, unit, mark, met)
 
 
 def storm(folder: Path, *, jobs: int, chance: random.Random, **troubles: int) -> Report:
@@ -182,13 +181,9 @@ def storm(folder: Path, *, jobs: int, chance: random.Random, **troubles: int) ->
             raging.rage()
             for one in (*asking, looking):
                 one.result()
-            print("  refusals:", [dict(one.refusals) for one in scripts])
-            print(
-                "  opened again:", [(one.opened_again, one.asked_again) for one in people.viewers]
-            )
-        raging._note("it is calm")
+        raging.note("it is calm")
         _wait_for_ends(place)
-        raging._note("all have ended")
+        raging.note("all have ended")
         return _report(place, raging, scripts, people, jobs, begun)
 
 
@@ -215,7 +210,7 @@ def _report(
         wrong,
         standing,
         people.viewers,
-        sum(one.asked_again for one in scripts) + sum(one.asked_again for one in people.viewers),
+        scripts,
         place.service.stats()["created"],
         raging,
         time.monotonic() - begun,
