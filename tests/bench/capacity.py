@@ -24,7 +24,7 @@ from tests.bench.usage import Usage, use_of
 _LIMIT = 150.0  # ms in which 95 % of the events are seen
 _SETTLE = 4.0  # seconds in which those who have just come find their places
 _PACE = ("--pending", "1", "--running", "8")
-_SETTINGS = {"WAN_JOBS_PER_VISITOR": "100", "WAN_POLL_SECONDS": "15"}
+_SETTINGS = {"WAN_JOBS_PER_VISITOR": "100", "WAN_POLL_SECONDS": "2"}
 _RAMPS: dict[str, Sequence[Load]] = {
     "people": [Load(people=count) for count in (20, 50, 100, 150, 200, 300)],
     "onlookers": [Load(20, each) for each in (4, 9, 14, 19, 28)],

@@ -6,6 +6,7 @@ Each has a key, a session and an address of their own, as the balancer sees it.
 import asyncio
 import contextlib
 import itertools
+import json
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -165,21 +166,22 @@ class Crowd:
             reference_image={"path": sent.json()[0], "meta": {"_type": "gradio.FileData"}},
             audio_url="",
         )
-        last = b""
+        ended = b""
         async with contextlib.aclosing(person.line.ask(self._start, form)) as told:
             async for message in told:
-                last = message.strip() or last
-        jobs = _JOB.findall(last.decode())
-        if b'"success":true' not in last or not jobs:
-            raise RuntimeError(last.decode()[:600])
+                ended = message if b"process_completed" in message else ended
+        answer = json.loads(ended.removeprefix(b"data: "))
+        if not answer["success"]:
+            raise RuntimeError(answer["output"])
         self.submitted += 1
-        return jobs[-1]
+        (job,) = _JOB.findall(answer["output"]["data"][1])
+        return str(job)
 
     async def _watch(self, person: _Person, line: Line) -> None:
         """Watches what is on the way, to its end."""
         viewer = full_house.Viewer(person.job, person.number)
         self._viewers.append(viewer)
-        event = self._watches[person.number % len(self._watches)]
+        event = self._watches[person.number % 2]  # half of them on each tab
         while not _ENDS & viewer.seen.keys():
             async with contextlib.aclosing(line.ask(event, [person.token, viewer.job])) as told:
                 async for message in told:

@@ -258,9 +258,9 @@ class Line:
             asked = f"{API}/queue/data?session_hash={self.session}"
             writer.write(f"GET {asked} HTTP/1.1\r\n{head}\r\n".encode())
             while message := await reader.readline():
-                yield message
-                if b"process_completed" in message:
+                if b'"close_stream"' in message:  # before it, the server may drop what comes next
                     return
+                yield message
         finally:
             writer.close()
 
