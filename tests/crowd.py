@@ -157,19 +157,18 @@ class Place:
 def list_untrue(
     jobs: Sequence[Job], tasks: Sequence[dict], unplayable: Callable[[Job], str]
 ) -> list[str]:
-    """Every job that was created twice, or ended otherwise than the simulator's tasks say, and
-    every task without a job. unplayable: says what is wrong with the video of a job.
+    """Every job that ended otherwise than the simulator's tasks say, and every task beside those
+    of the jobs: one that was created twice. unplayable: says what is wrong with a job's video.
     """
-    by_prompt: dict[str, list[dict]] = {}
-    for task in tasks:
-        by_prompt.setdefault(task["order"]["prompt"], []).append(task)
-    wrong = []
+    left, wrong = {task["id"]: task for task in tasks}, []
     for job in jobs:
-        its = by_prompt.pop(job.payload["input"]["prompt"], [])
-        if said := _why_untrue(job, its, unplayable):
-            at_service = [task["state"] for task in its]
+        task = left.pop(job.task_id or "", None)
+        if said := _why_untrue(job, task, unplayable):
+            at_service = task and task["state"]
             wrong.append(f"{job.id} {job.state}, spent {job.spent}, {at_service}: {said}")
-    return wrong + [f"a task that nobody asked for: {prompt}" for prompt in by_prompt]
+    return wrong + [
+        f"a task of no job: {one['id']}, {one['order']['prompt']}" for one in left.values()
+    ]
 
 
 def why_unplayable(job: Job, video: Path) -> str:
@@ -181,12 +180,10 @@ def why_unplayable(job: Job, video: Path) -> str:
     return "" if clip.width == job.width else "its video is another's"
 
 
-def _why_untrue(job: Job, tasks: list[dict], unplayable: Callable[[Job], str]) -> str:
-    if len(tasks) > 1:
-        return "created twice"
-    if (job.task_id or "") != "".join(task["id"] for task in tasks):
+def _why_untrue(job: Job, task: dict | None, unplayable: Callable[[Job], str]) -> str:
+    if job.task_id and (task is None or task["order"]["prompt"] != job.payload["input"]["prompt"]):
         return "its task is another's, or unknown to it"
-    end = (job.state.value, job.spent, tasks[0]["state"] if tasks else None)
+    end = (job.state.value, job.spent, task["state"] if task else None)
     if end not in _TRUE_ENDS:
         return "not at an end that is true"
     return unplayable(job) if job.state is JobState.SUCCEEDED else ""

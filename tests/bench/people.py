@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Page
+from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Page, expect
 
 from tests.browser.serving import ARRIVED, chromium, generate, say
 
@@ -74,10 +74,12 @@ class Viewer:
         try:
             self.page.locator(".wan-sample:visible").first.click()
             self.page.locator("#wan-image-view .preview img, #wan-image-view img").first.wait_for()
-            say(self.page, "image", f"video {self.rounds} of {self.name}")
+            prompt = f"video {self.rounds} of {self.name}"
+            say(self.page, "image", prompt)
+            expect(self.page.locator("#wan-image-prompt textarea")).to_have_value(prompt)
             generate(self.page, "image")
-        except Error as error:
-            print(f"  {self.name}'s page: {error.message.splitlines()[0]}", flush=True)
+        except (Error, AssertionError) as error:
+            print(f"  {self.name}'s page: {str(error).splitlines()[0]}", flush=True)
             self.opened_again += 1
             self._open()
 
