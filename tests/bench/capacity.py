@@ -22,14 +22,14 @@ from tests.bench.installation import Installation, installed
 from tests.bench.usage import Usage, use_of
 
 _LIMIT = 150.0  # ms in which 95 % of the events are seen
-_SETTLE = 3.0  # seconds in which those who have just come find their places
+_SETTLE = 8.0  # seconds in which those who have just come find their places
 _PACE = ("--pending", "1", "--running", "8")
 _SETTINGS = {"WAN_JOBS_PER_VISITOR": "100", "WAN_POLL_SECONDS": "2"}
 _IN_FLIGHT = "SELECT count(*) FROM jobs WHERE ended_at IS NULL"
 _RAMPS: dict[str, Sequence[Load]] = {
-    "people": [Load(people=count) for count in (10, 25, 50, 100, 150, 200)],
+    "people": [Load(people=count) for count in (20, 30, 40, 60, 80, 120)],
     "onlookers": [Load(10, each) for each in (4, 9, 19, 28)],
-    "requests": [Load(10, rate=rate) for rate in (1, 2, 4, 8)],
+    "requests": [Load(20, rate=rate) for rate in (0.5, 1, 2, 4)],
 }
 """What comes, one after the other, until it is too much."""
 
@@ -131,7 +131,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     given = "default: %(default)s"
     parser.add_argument("--replicas", type=int, nargs="*", default=[1, 2, 3], help=given)
     parser.add_argument("--ramps", nargs="*", default=list(_RAMPS), help=given)
-    parser.add_argument("--seconds", type=float, default=8, help=f"measured at each load; {given}")
+    parser.add_argument("--seconds", type=float, default=12, help=f"measured at each load; {given}")
     parser.add_argument("--jobs", type=int, default=120, help=f"whose cost is measured; {given}")
 
 
