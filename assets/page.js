@@ -2,7 +2,7 @@
 // buttons in cards reach Gradio, the forms are taken along to the page in the other language, and a
 // view whose stream has gone silent is taken up again.
 window.wanStudio = (() => {
-  const { fire, write } = window.wan;
+  const { fire, write, openAnew } = window.wan;
   const TABS = ["image", "reference"];
   // Ms without a sign of life, after which a live view is taken up again: its stream may have ended
   // without a word
@@ -142,8 +142,10 @@ window.wanStudio = (() => {
         performance.now() - last.retaken > DEAD &&
         !document.hidden &&
         !window.wanForms.keyTyped()
-      )
-        location.reload();
+      ) {
+        last.retaken = performance.now();
+        openAnew();
+      }
     }
     // The form's picture came late
     const back = isPicture(shown) && shown.querySelector("[data-press=watch]:enabled");

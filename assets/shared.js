@@ -68,5 +68,13 @@ window.wan = (() => {
     return NETWORK.some((shape) => shape.test(hostname)) ? "network" : "";
   }
 
-  return { kept, keep, write, date, fire, scrollTo, home, reach };
+  // Opens the page anew, but only where it is answered: from a browser's own page of an error nothing
+  // leads back.
+  async function openAnew() {
+    const asked = { method: "HEAD", cache: "no-store" };
+    const answer = await fetch(location.href, asked).catch(() => null);
+    if (answer?.ok) location.reload();
+  }
+
+  return { kept, keep, write, date, fire, scrollTo, home, reach, openAnew };
 })();

@@ -30,6 +30,8 @@ class Bucket:
     port: int = 0
     key: str = field(default_factory=lambda: secrets.token_hex(8))
     secret: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    log: Path | None = None
+    """Where it writes a line for each request."""
 
     @property
     def endpoint(self) -> str:
@@ -64,16 +66,17 @@ class Bucket:
             pytest.fail("no nanio: run `bash tests/run.sh`, which installs it")
         (self.folder / _NAME).mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "uvicorn", "nanio.app:build_app", "--factory"]
-        command += ["--port", str(self.port), "--no-access-log"]
+        command += ["--port", str(self.port), *([] if self.log else ["--no-access-log"])]
         named = {
             "PYTHONPATH": str(_PROGRAM),
             "NANIO_ACCESS_KEY": self.key,
             "NANIO_SECRET_KEY": self.secret,
             "NANIO_DATA_DIR": str(self.folder),
         }
-        self._process = subprocess.Popen(
-            command, env=os.environ | named, stderr=subprocess.PIPE, text=True
-        )
+        with (self.log or Path(os.devnull)).open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env=os.environ | named, stdout=log, stderr=subprocess.PIPE, text=True
+            )
         said = []
         for line in self._process.stderr:
             said.append(line)
@@ -81,6 +84,11 @@ class Bucket:
                 self.port = int(served[1])
                 return
         raise RuntimeError("".join(said))
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     def stop(self) -> None:
         """At once: nobody answers any more."""
@@ -90,9 +98,9 @@ class Bucket:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[Bucket]:
-    """One whose files lie in `folder`."""
-    bucket = Bucket(folder)
+def serving(folder: Path, log: Path | None = None) -> Iterator[Bucket]:
+    """One whose files lie in `folder`. log: where it writes a line for each request."""
+    bucket = Bucket(folder, log=log)
     bucket.start()
     try:
         yield bucket

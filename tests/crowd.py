@@ -5,7 +5,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from itertools import groupby
@@ -146,36 +146,47 @@ class Place:
         """Every job that is lost, was created twice, or ended otherwise than the simulator knows
         it; empty when all is well.
         """
-        tasks: dict[str, list[dict]] = {}
-        for task in self.simulator.tasks():
-            tasks.setdefault(task["order"]["prompt"], []).append(task)
         standing = self.now(jobs)
         wrong = [f"{len(jobs) - len(standing)} jobs are gone"] if len(standing) < len(jobs) else []
-        for job in standing:
-            its = tasks.pop(job.payload["input"]["prompt"], [])
-            if said := self._untrue(job, its):
-                wrong.append(
-                    f"{job.id} {job.state}, spent {job.spent}, "
-                    f"{[task['state'] for task in its]}: {said}"
-                )
-        return wrong + [f"a task that nobody asked for: {prompt}" for prompt in tasks]
-
-    def _untrue(self, job: Job, tasks: list[dict]) -> str:
-        if len(tasks) > 1:
-            return "created twice"
-        if (job.task_id or "") != "".join(task["id"] for task in tasks):
-            return "its task is another's, or unknown to it"
-        end = (job.state.value, job.spent, tasks[0]["state"] if tasks else None)
-        if end not in _TRUE_ENDS:
-            return "not at an end that is true"
-        return self._unplayable(job) if job.state is JobState.SUCCEEDED else ""
+        return wrong + list_untrue(standing, self.simulator.tasks(), self._unplayable)
 
     def _unplayable(self, job: Job) -> str:
-        try:
-            clip = encode.measure(self.folder / "storage" / job.video_key)
-        except (NotAVideo, FileNotFoundError) as error:
-            return f"its video does not open: {error}"
-        return "" if clip.width == job.width else "its video is another's"
+        return why_unplayable(job, self.folder / "storage" / job.video_key)
+
+
+def list_untrue(
+    jobs: Sequence[Job], tasks: Sequence[dict], unplayable: Callable[[Job], str]
+) -> list[str]:
+    """Every job that ended otherwise than the simulator's tasks say, and every task beside those
+    of the jobs: one that was created twice. unplayable: says what is wrong with a job's video.
+    """
+    left, wrong = {task["id"]: task for task in tasks}, []
+    for job in jobs:
+        task = left.pop(job.task_id or "", None)
+        if said := _why_untrue(job, task, unplayable):
+            at_service = task and task["state"]
+            wrong.append(f"{job.id} {job.state}, spent {job.spent}, {at_service}: {said}")
+    return wrong + [
+        f"a task of no job: {one['id']}, {one['order']['prompt']}" for one in left.values()
+    ]
+
+
+def why_unplayable(job: Job, video: Path) -> str:
+    """What is wrong with the file of a job's video; "" where it is well."""
+    try:
+        clip = encode.measure(video)
+    except (NotAVideo, FileNotFoundError) as error:
+        return f"its video does not open: {error}"
+    return "" if clip.width == job.width else "its video is another's"
+
+
+def _why_untrue(job: Job, task: dict | None, unplayable: Callable[[Job], str]) -> str:
+    if job.task_id and (task is None or task["order"]["prompt"] != job.payload["input"]["prompt"]):
+        return "its task is another's, or unknown to it"
+    end = (job.state.value, job.spent, task["state"] if task else None)
+    if end not in _TRUE_ENDS:
+        return "not at an end that is true"
+    return unplayable(job) if job.state is JobState.SUCCEEDED else ""
 
 
 _TRUE_ENDS = {

@@ -66,6 +66,11 @@ class Postgres:
         """At once, as by a crash: every connection breaks."""
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
 
+    @property
+    def pid(self) -> int:
+        """The process whose children do the work."""
+        return int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+
     def connect(self) -> psycopg.Connection:
         """A connection as any other program would have it."""
         return psycopg.connect(host=str(self._folder), user=_USER, dbname="postgres")

@@ -10,6 +10,7 @@ from tests.bench import figures
 NAMES = (
     "announced",
     "cached",
+    "capacity",
     "chaos",
     "conform",
     "film",
@@ -29,6 +30,7 @@ NAMES = (
     "photo_upload",
     "page_load",
     "overhead",
+    "replicas",
     "shape",
     "video_work",
 )

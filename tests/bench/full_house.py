@@ -61,6 +61,14 @@ class Viewer:
     seen: dict[str, float] = field(default_factory=dict)
     since: float = 0.0
 
+    def note(self, message: bytes) -> bool:
+        """Writes down which states a message shows, and tells whether there is any."""
+        states = _STATE.findall(message)
+        for state in states:
+            self.seen.setdefault(state.decode(), time.time())
+            self.since = self.since or time.time()
+        return bool(states)
+
 
 async def measure() -> list[Figure]:
     """The figures of ours, then of the plain app."""
@@ -123,7 +131,7 @@ async def _ours(folder: Path) -> tuple[Use, list[float], int]:
                 begun = time.time()
                 use = await use_of(app.process.pid, SECONDS)
                 ended = time.time()
-            late = list(_lateness(app, viewers, begun, ended))
+            late = list(lateness(_read_steps(app), viewers, begun, ended))
             return use, late, simulator.stats()["most"]["queries"]
 
 
@@ -208,31 +216,53 @@ async def follow_event(
     """Watches a job as the page does, on one connection, by hand: an HTTP client would take more of
     the machine than the server does.
     """
-    place, session = urlsplit(url), secrets.token_hex(6)
-    body = json.dumps({"session_hash": session, "fn_index": event, "data": data})
-    head = f"Host: {place.netloc}\r\nX-Forwarded-For: {_address(viewer.number)}\r\n"
-    while True:
-        reader, writer = await asyncio.open_connection(place.hostname, place.port, limit=1 << 20)
-        writer.write(
-            f"POST {API}/queue/join HTTP/1.1\r\n{head}Content-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
-        )
-        answer = await reader.readuntil(b"\r\n\r\n")
-        await reader.readexactly(int(re.search(rb"content-length: (\d+)", answer)[1]))
-        if answer.split()[1] == b"200":
-            break
-        writer.close()
-        await asyncio.sleep(1)  # the app lets ten new sessions a second in
-    writer.write(f"GET {API}/queue/data?session_hash={session} HTTP/1.1\r\n{head}\r\n".encode())
-    while line := await reader.readline():
-        for state in _STATE.findall(line):
-            viewer.seen.setdefault(state.decode(), time.time())
-            viewer.since = viewer.since or time.time()
-            there.set()
-        if b"process_completed" in line:
-            break
+    line = Line(url, {"X-Forwarded-For": _address(viewer.number)})
+    async with contextlib.aclosing(line.ask(event, data)) as told:
+        async for message in told:
+            if viewer.note(message):
+                there.set()
     there.set()
-    writer.close()
+
+
+@dataclass
+class Line:
+    """One session. source: the address that its connections come from, if not the usual one."""
+
+    url: str
+    headers: dict[str, str]
+    source: str = ""
+    session: str = field(default_factory=lambda: secrets.token_hex(6))
+
+    async def ask(self, event: int, data: Sequence[object]) -> AsyncIterator[bytes]:
+        """Asks for an event; what is told of it, until it is over."""
+        place = urlsplit(self.url)
+        body = json.dumps({"session_hash": self.session, "fn_index": event, "data": data})
+        each = {"Host": place.netloc, **self.headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in each.items())
+        where = (self.source, 0) if self.source else None
+        while True:
+            reader, writer = await asyncio.open_connection(
+                place.hostname, place.port, limit=1 << 20, local_addr=where
+            )
+            writer.write(
+                f"POST {API}/queue/join HTTP/1.1\r\n{head}Content-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
+            answer = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(re.search(rb"content-length: (\d+)", answer)[1]))
+            if answer.split()[1] == b"200":
+                break
+            writer.close()
+            await asyncio.sleep(1)  # the app lets ten new sessions a second in
+        try:
+            asked = f"{API}/queue/data?session_hash={self.session}"
+            writer.write(f"GET {asked} HTTP/1.1\r\n{head}\r\n".encode())
+            while message := await reader.readline():
+                if b'"close_stream"' in message:  # before it, the server may drop what comes next
+                    return
+                yield message
+        finally:
+            writer.close()
 
 
 async def use_of(pid: int, seconds: float) -> Use:
@@ -256,12 +286,20 @@ def megabytes(pid: int) -> float:
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
 
-def _lateness(app: App, viewers: Sequence[Viewer], begun: float, ended: float) -> Iterator[float]:
-    """How late each change between two times was seen by each who watched, in ms. What has gone on
-    before it could be shown counts as seen with what came after it.
-    """
+def _read_steps(app: App) -> list[tuple[str, str, float]]:
     with contextlib.closing(sqlite3.connect(app.folder / "output" / "wan.sqlite3")) as database:
-        steps = database.execute("SELECT job, state, at FROM steps").fetchall()
+        return database.execute("SELECT job, state, at FROM steps").fetchall()
+
+
+def lateness(
+    steps: Sequence[tuple[str, str, float]],
+    viewers: Sequence[Viewer],
+    begun: float,
+    ended: float,
+) -> Iterator[float]:
+    """How late each change between two times was seen by each who watched, in ms. What has gone on
+    before it could be shown counts as seen with what came after it. steps: job, state, when.
+    """
     of_job: dict[str, list[tuple[str, float]]] = {}
     for job, state, at in steps:
         of_job.setdefault(job, []).append((state, at))

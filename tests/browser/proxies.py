@@ -91,7 +91,9 @@ def caddy(port: int, folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def haproxy(ports: Sequence[int], folder: Path) -> Iterator[str]:
-    """HAProxy in front of two ports, by the very file that is handed out. Gives its address."""
+    """HAProxy in front of some ports: of two by the very file that is handed out, of others by a
+    copy with as many servers. Gives its address.
+    """
     listen = f"127.0.0.1:{_free_port()}"
     folder.mkdir()
     where = {f"WAN_REPLICA_{number}": f"127.0.0.1:{port}" for number, port in enumerate(ports, 1)}
@@ -101,8 +103,16 @@ def haproxy(ports: Sequence[int], folder: Path) -> Iterator[str]:
         "LD_LIBRARY_PATH": os.pathsep.join(map(str, _UNPACKED.glob("usr/lib/*-linux-gnu"))),
         **where,
     }
-    command = [_program("haproxy"), "-f", str(ROOT / "assets" / "deploy" / "haproxy.cfg")]
-    with _running(command, listen, folder, **settings):
+    configuration = ROOT / "assets" / "deploy" / "haproxy.cfg"
+    if len(ports) != 2:
+        servers = "".join(
+            f'    server {number} "${{{name}}}" cookie {number}\n'
+            for number, name in enumerate(where, 1)
+        )
+        given = configuration.read_text()
+        configuration = folder / "haproxy.cfg"
+        configuration.write_text(re.sub(r"(^    server .*\n)+", servers, given, flags=re.MULTILINE))
+    with _running([_program("haproxy"), "-f", str(configuration)], listen, folder, **settings):
         yield f"http://{listen}"
 
 

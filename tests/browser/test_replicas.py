@@ -15,7 +15,7 @@ from tests import plain_http
 from tests.browser import test_walk as walk
 from tests.browser.fleet import NAMES, Fleet, fleet, serving_replica
 from tests.browser.serving import SAMPLES, Visits, generate, opened, reach, say
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, wait_until
 from tests.pictures import picture
 from tests.postgres import Postgres
 
@@ -82,6 +82,20 @@ def test_a_large_upload_passes_the_balancer(installation: Fleet):
     assert answer.status_code == 200, answer.text
     (path,) = answer.json()
     assert path
+
+
+def test_visitors_are_served_while_the_bucket_is_away(installation: Fleet):
+    balancer = installation.bucket.folder.parent / "haproxy" / "said"
+    installation.bucket.stop()
+    try:
+        wait_until(lambda: "replicas has no server available" in balancer.read_text())
+        page = plain_http.get(installation.url, headers={"Accept": "text/html"})
+        assert page.status_code == 200, page.text
+        ready = plain_http.get(f"{installation.url}/readyz")
+        assert (ready.status_code, ready.json()["storage"]) == (503, "unavailable")
+    finally:
+        installation.bucket.start()
+    wait_until(lambda: plain_http.get(f"{installation.url}/readyz").status_code == 200)
 
 
 def test_a_job_and_its_viewer_outlive_the_replica_that_served_them(
