@@ -808,9 +808,31 @@ _FRESH = (
     _fault(
         "a stop that is lost where another thread takes its signal",
         "ui/server.py",
-        "while not self._over.wait(_STOP_LOOK):",
-        "while not self._over.wait():",
+        "            time.sleep(_STOP_LOOK)",
+        "            signal.pause()",
         "environment/test_process_exit.py::test_the_app_ends_whichever_thread_takes_the_signal",
+    ),
+    _fault(
+        "a stop that keeps what it has in hand until it ends",
+        "ui/stopping.py",
+        "studio.hand_over() if studio else asyncio.sleep(0)",
+        "asyncio.sleep(0)",
+        "browser/test_rolling.py::"
+        "test_a_step_in_hand_is_handed_over_and_whoever_waits_for_the_video_gets_it",
+    ),
+    _fault(
+        "a stop that waits no longer for the answer to a paid request once everything else ends",
+        "service/studio.py",
+        "    if not task.cancelling():\n        task.cancel()",
+        "    task.cancel()",
+        "browser/test_rolling.py::test_the_answer_to_a_paid_request_is_waited_for",
+    ),
+    _fault(
+        "a key that is missed where another process has it",
+        "service/key_presence.py",
+        "missing -= await self._holders.find(missing)",
+        "missing -= set()",
+        "service/test_key_presence.py",
     ),
 )
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.patience import PATIENCE
 from tests.postgres import Postgres
 from tests.service.test_studio import OWNER, finished, image
 from wan.database import key_holders
@@ -20,6 +19,8 @@ from wan.environment.settings import load_settings
 from wan.service.studio import Studio
 
 pytestmark = pytest.mark.anyio
+
+SOON = 30  # seconds on a busy machine, for what takes some three
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ async def test_a_job_waits_for_its_key_only_when_nobody_has_it(database: Databas
     async with Studio(load_settings()) as other:
 
         async def until(message: str) -> None:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SOON):
                 async for event in other.watching.follow(job.id, owner=OWNER):
                     if event.message.key == message:
                         return
