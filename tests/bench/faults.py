@@ -349,11 +349,8 @@ _OWNERS = (
     _fault(
         "the access code compared as it was typed",
         "service/access.py",
-        "        if wanted is not None and hmac.compare_digest(\n"
-        "            _digest(code), _digest(wanted.get_secret_value().strip())\n"
-        "        ):",
-        "        if wanted is not None and hmac.compare_digest(code, "
-        "wanted.get_secret_value().strip()):",
+        "            _digest(code), _digest(wanted.get_secret_value().strip())\n",
+        "            code, wanted.get_secret_value().strip()\n",
         "service/test_access.py::test_a_code_may_be_in_any_script",
     ),
     _fault(
@@ -411,9 +408,31 @@ _WEB = (
     _fault(
         "a rate that counts nothing",
         "web/rate_limit.py",
-        "self._due[address] = due + self._every * amount",
-        "self._due[address] = due",
+        "max(self._due.get(address, now), now) + self.every * amount)",
+        "max(self._due.get(address, now), now))",
         "web/test_guard.py::test_new_sessions_come_at_a_rate_and_known_ones_at_any",
+    ),
+    _fault(
+        "a rate of all replicas that counts what it refuses",
+        "database/limits.py",
+        "sa.case((is_allowed, due), else_=LIMITS.c.due_at)",
+        "due",
+        "web/test_shared_limits.py",
+    ),
+    _fault(
+        "tries at two replicas that do not wait for each other",
+        "database/limits.py",
+        "                before, now = self._read(connection, keys)\n"
+        "                result, after = act(before, now)\n",
+        "",
+        "service/test_counts.py::test_many_at_the_same_moment_are_counted_one_by_one",
+    ),
+    _fault(
+        "nobody counts while the database is away",
+        "web/rate_limit.py",
+        "            return self.here.wait(address, amount)\n        is_counted",
+        "            return 0.0\n        is_counted",
+        "web/test_shared_limits.py",
     ),
     _fault(
         "a prompt put on the page as HTML",

@@ -272,7 +272,7 @@ async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
     )
     with gr.Blocks():
         events = Events("en", studio, connection.build("en", studio))
-        tab = review.ReviewTab(events, BrowserText("opened"), set())
+        tab = review.ReviewTab(events, BrowserText("opened"))
     asking = Caller(studio, asks, ""), OfReview(review=made.id)
     first = tab.export_zip(*asking)
     assert "Exporting" in await anext(first)
