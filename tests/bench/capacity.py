@@ -27,9 +27,9 @@ _PACE = ("--pending", "1", "--running", "8")
 _SETTINGS = {"WAN_JOBS_PER_VISITOR": "100", "WAN_POLL_SECONDS": "2"}
 _IN_FLIGHT = "SELECT count(*) FROM jobs WHERE ended_at IS NULL"
 _RAMPS: dict[str, Sequence[Load]] = {
-    "people": [Load(people=count) for count in (20, 30, 40, 60, 80, 120)],
-    "onlookers": [Load(10, each) for each in (4, 9, 19, 28)],
-    "requests": [Load(20, rate=rate) for rate in (0.5, 1, 2, 4)],
+    "people": [Load(people=count) for count in (5, 10, 15, 20, 30, 40, 60)],
+    "onlookers": [Load(5, each) for each in (4, 9, 18)],
+    "requests": [Load(10, rate=rate) for rate in (0.5, 1, 2, 4)],
 }
 """What comes, one after the other, until it is too much."""
 
