@@ -133,6 +133,7 @@ class Report:
             ),
             "people: pressed again": sum(one.asked_again for one in self.viewers),
             "people: opened the page again": sum(one.opened_again for one in self.viewers),
+            "people: waited for an end in vain": sum(one.never_seen for one in self.viewers),
         }
         over = sum(seconds > _LATE for seconds in late)
         seen = f"{len(late)} ends, written to seen: "

@@ -383,32 +383,6 @@ def test_a_server_that_is_killed_and_comes_back_goes_on(visitor: BrowserContext,
                 reach(page, "image", "SUCCEEDED")  # it is shown again, before anything is chosen
 
 
-def test_a_page_whose_server_stays_away_is_kept_until_it_is_back(
-    visitor: BrowserContext, tmp_path: Path
-):
-    page, failed = visitor.new_page(), []
-    page.clock.install()
-    page.clock.resume()
-    with ExitStack() as running:
-        app = running.enter_context(served(tmp_path, pending=0.2, running=0.2))
-        opened(page, app.url)
-        with app.holding("PENDING"):
-            begin(page, "killed, and away for a minute")
-            reach(page, "image", "PENDING")
-            app.kill()
-        page.on("requestfailed", lambda request: failed.append(request.method))
-        until = time.monotonic() + PATIENCE
-        while "HEAD" not in failed:
-            assert time.monotonic() < until, "the page does not look whether it is answered"
-            page.clock.fast_forward(11_000)
-            page.wait_for_timeout(100)
-        assert page.locator("#wan-image-view [data-live]").count() == 1
-        app.expire_leases()
-        running.enter_context(served(tmp_path, port=app.port, pending=0.2, running=0.2))
-        page.clock.fast_forward(11_000)
-        reach(page, "image", "SUCCEEDED")
-
-
 def test_a_space_without_lasting_storage_warns(visit: Visits, tmp_path: Path):
     with served(tmp_path, SPACE_ID="somebody/wan") as app:
         page = visit(app.url)
