@@ -23,6 +23,8 @@ window.wanMentions = (() => {
     if (!shown) return;
     shown = null;
     popup().hidden = true;
+    popup().replaceChildren();
+    say("");
     const box = document.querySelector(PROMPT);
     ["aria-activedescendant", "aria-controls"].forEach((name) => box?.removeAttribute(name));
   }
