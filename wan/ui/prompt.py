@@ -33,10 +33,10 @@ def add_prompt(events: Events, tab: Makes) -> dict[str, Component]:
             elem_id=element_id(tab, "prompt"),
             elem_classes=f"wan-of-{catalog.PROMPT_LIMIT}",
         )
-        fields = {"prompt": prompt, **add_by_prompt(language, tab)}
         tools = html.show_tools(language, mentions=tab == "reference")
         gr.HTML(tools, elem_classes="wan-prompt-tools", **plain_html)
         past = html.PastPrompts("", elem_id=element_id(tab, "past"), elem_classes="wan-past")
+        fields = {"prompt": prompt, **add_by_prompt(language, tab)}
     _wire_past(events, past)
     return fields
 
