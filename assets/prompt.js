@@ -127,7 +127,8 @@ window.wanPrompt = (() => {
   });
   document.addEventListener("focusout", ({ target, relatedTarget: to }) => {
     const past = target.closest?.(".wan-past");
-    if (past && wanted?.open && to && !past.contains(to)) close();
+    const stays = !to || past?.contains(to) || to.matches("[data-past]"); // that closes it itself
+    if (past && wanted?.open && !stays) close();
   });
 
   // Ideas. A phrase that stands in the prompt by itself, and not within a sentence.
