@@ -152,13 +152,24 @@ window.wanForms = (() => {
     if (!hint.hidden) window.wan.write(hint, words);
   }
 
+  // Behind the prompt of a tab the words for its motion are sent. strength: null for none. lengths:
+  // of these words, each behind the strength up to which they are sent.
+  const added = new Map(); // id of a prompt -> their length
+  const addMotion = (tab, strength, lengths) =>
+    added.set(
+      `wan-${tab}-prompt`,
+      strength === null ? 0 : lengths.find(([limit]) => strength <= limit)[1],
+    );
+
+  const UNSEEN = /[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g; // is not sent
+
   // How long a text is as the service counts it: signs of Unicode, a line end being one. A sample
   // fills it without an event, so it is looked at.
   function measure(part) {
-    const [box, signs] = [
-      part.closest("[class*=wan-of-]"),
-      [...part.value.replace(/\r\n?/g, "\n")].length,
-    ];
+    const box = part.closest("[class*=wan-of-]");
+    const [text, more] = [part.value.replace(UNSEEN, ""), added.get(box.id) ?? 0];
+    const sent = more ? text.trim() : text;
+    const signs = [...sent.replace(/\r\n?/g, "\n")].length + (more && more + Boolean(sent));
     const most = Number(/wan-of-(\d+)/.exec(box.className)[1]);
     const said = signs ? `${signs} / ${most}` : "";
     if (box.dataset.signs !== said) box.dataset.signs = said;
@@ -220,6 +231,7 @@ window.wanForms = (() => {
     isChanged,
     newTake,
     newTakeOf,
+    addMotion,
     answered,
   };
 })();

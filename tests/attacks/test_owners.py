@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.conftest import Record
+from tests.attacks.conftest import Record, Victim
 from tests.attacks.setups import signed_in
 from tests.attacks.visitor import Visitor, called, picture_url
 from tests.browser.serving import App, served
@@ -130,6 +130,18 @@ def test_nobody_is_another_by_the_token_that_they_send(open_house: App, record: 
         "SUCCEEDED",
         called(open_house.url, "job", {"job_id": job}, {"X-Wan-Key": KEY})[1][0]["state"],
     )
+
+
+def test_nobody_gets_the_past_prompts_of_another(visitor: Visitor, victim: Victim, record: Record):
+    asked = victim.visitor.event("list_past")
+    hers = victim.visitor.token
+    for token in (visitor.token, hers[:-1], f"{hers}\n", "", None, hers.swapcase(), [hers], {}):
+        for carried in ({"number": "1"}, {"number": "1", "owner": hers}, {"number": "9" * 5000}):
+            _, shown = visitor.call(asked, [token], event_data=carried)
+            given = "smiles" in str(shown)
+            record(f"owners: past prompts by {str(token)[:12]!r}", False, given)
+    well, shown = victim.visitor.call(asked, [hers], event_data={"number": "1"})
+    record("owners: her past prompts are hers", True, bool(well) and "She smiles." in str(shown))
 
 
 def test_made_up_names_put_nobody_else_at_the_end(long_line: App, record: Record):

@@ -14,7 +14,7 @@ from tests.ui.test_cards import event
 from wan.domain.jobs import JobState
 from wan.domain.messages import Message
 from wan.ui import components, page
-from wan.ui.components import library, lines
+from wan.ui.components import library, lines, prompt
 from wan.ui.components.cast import Tile, show_cast
 from wan.ui.components.component import Component
 from wan.ui.components.header import show_header
@@ -90,6 +90,8 @@ def shown(evil: str) -> dict[str, str]:
         "answer": lines.answer_of("en", told(evil)),
         "sound": lines.sound_hint("en", 1.0, [told(evil)]) + lines.refusal("en", told(evil), evil),
         "quiet": lines.quiet("en", "model", evil),
+        "past prompts": prompt.show_past("en", [evil], evil),
+        "no past prompts": prompt.show_no_past("en", told(evil), evil),
     }
 
 

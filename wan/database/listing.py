@@ -11,12 +11,14 @@ from wan.database.owners import seen_by
 from wan.database.rows import job_of
 from wan.database.schema import JOBS
 from wan.database.verdicts import select_commented, select_judged
+from wan.domain.catalog import FILM
 from wan.domain.jobs import GROUPS, Job, JobFilter, JobPage, JobPlace
 
 _count = sa.func.count
 _COUNTS = sa.select(_count(), _count().filter(IS_LIVE)).select_from(LISTED)
 _AT = LISTED.c.created_at
 _LONG = 5  # characters of a word
+_LOOKED_AT = 200  # jobs whose prompts are looked at: four takes each of fifty
 
 
 class Listing(Part):
@@ -86,6 +88,22 @@ class Listing(Part):
             ended = _select_jobs(ids.limit(limit))
             columns = ended.with_only_columns(JOBS.c.id, JOBS.c.video_key != "")
             return [(job_id, bool(video)) for job_id, video in connection.execute(columns)]
+
+    @in_thread
+    def list_prompts(self, owner: str, limit: int) -> list[str]:
+        """Return an owner's own last prompts, each once, newest first. Those of their last
+        `_LOOKED_AT` jobs are looked at, by the index that has them in order.
+        """
+        is_theirs = (LISTED.c.owner == owner) & (LISTED.c.model != FILM)
+        last = sa.select(LISTED.c.id).where(is_theirs).order_by(*NEWEST).limit(_LOOKED_AT)
+        jobs = last.subquery()
+        asked = sa.select(JOBS.c.request["prompt"].as_string().label("prompt"), JOBS.c.created_at)
+        said = asked.join(jobs, JOBS.c.id == jobs.c.id).subquery()
+        newest = sa.func.max(said.c.created_at).desc()
+        prompts = sa.select(said.c.prompt).where(said.c.prompt != "").group_by(said.c.prompt)
+        with self._database.reading() as connection:
+            found = connection.execute(prompts.order_by(newest, said.c.prompt).limit(limit))
+            return list(found.scalars())
 
     def _matching(
         self, connection: sa.Connection, owner: str, wanted: JobFilter

@@ -56,7 +56,7 @@ _TIMES = re.compile(
 _NO_SEED = ("", "-1", "random", -1)
 _LOWEST_FPS, _HIGHEST_FPS = catalog.FPS_RANGE
 
-_MOTION_WORDS = (  # words up to this strength
+MOTION_WORDS = (  # words up to this strength
     (0.2, "The camera and the subject are almost still, with the faintest movement."),
     (0.4, "Slow, gentle movement."),
     (0.6, "Natural, moderate movement."),
@@ -249,7 +249,7 @@ class ImageToVideoRequest(Framing, _Request):
         """`motion_strength` in words; "" where it was not set."""
         if self.motion_strength is None:
             return ""
-        return next(words for limit, words in _MOTION_WORDS if self.motion_strength <= limit)
+        return next(words for limit, words in MOTION_WORDS if self.motion_strength <= limit)
 
     @property
     def sent_prompt(self) -> str:

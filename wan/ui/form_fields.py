@@ -49,6 +49,12 @@ def add_folded(language: Language, tab: Makes) -> dict[str, Component]:
     return {row.name: _add(language, tab, row, {}) for row in rows}
 
 
+def add_by_prompt(language: Language, tab: Makes) -> dict[str, Component]:
+    """Add the controls that say what becomes of the prompt."""
+    more = {"elem_classes": "wan-by-prompt"}
+    return {row.name: _add(language, tab, row, more) for row in fields_of(tab) if row.by_prompt}
+
+
 def _add(language: Language, tab: str, row: RequestField, more: dict[str, Any]) -> Component:
     shown: dict[str, Any] = {
         "label": t(language, row.label_key),
@@ -66,21 +72,6 @@ def _add(language: Language, tab: str, row: RequestField, more: dict[str, Any]) 
     if row.longest:
         return gr.Textbox(lines=2, **shown, elem_classes=f"wan-of-{row.longest}", **more)
     return gr.Textbox(max_lines=1, **shown, **more)
-
-
-def add_prompt(language: Language, tab: Makes) -> dict[str, Component]:
-    """Add the prompt, and below it what becomes of it."""
-    prompt = gr.Textbox(
-        label=t(language, "prompt"),
-        placeholder=t(language, f"prompt_{tab}_placeholder"),
-        lines=3,
-        max_lines=10,
-        elem_id=element_id(tab, "prompt"),
-        elem_classes=f"wan-of-{catalog.PROMPT_LIMIT}",
-    )
-    rows = [row for row in fields_of(tab) if row.by_prompt]
-    more = {"elem_classes": "wan-by-prompt"}
-    return {"prompt": prompt} | {row.name: _add(language, tab, row, more) for row in rows}
 
 
 def add_links(language: Language, tab: str, field: str, key: str, *, lines: int) -> gr.Textbox:

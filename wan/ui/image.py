@@ -17,7 +17,7 @@ from wan.domain.requests import ImageToVideoRequest
 from wan.domain.turns import Asker, Overtaken
 from wan.media import inputs
 from wan.service.studio import Studio
-from wan.storage.uploads import SAMPLES, UploadFolder
+from wan.storage.uploads import SAMPLES
 from wan.ui import form_fields, framing
 from wan.ui.caller import Caller, Connection, Events, asker_of, hidden
 from wan.ui.components.component import plain_html
@@ -29,6 +29,7 @@ from wan.ui.components.status import Card, refusal_card
 from wan.ui.first_price import FirstPrice
 from wan.ui.form_fields import element_id
 from wan.ui.handling import arrival_time
+from wan.ui.prompt import add_prompt, count_motion
 from wan.ui.stage import TabStage, Values
 from wan.ui.takes import read_takes
 from wan.web.capacity import Capacity
@@ -53,14 +54,14 @@ def build(
     language: Language, studio: Studio, visitor: Connection, viewers: Capacity
 ) -> tuple[TabStage, PriceLine, FirstPrice]:
     """Build the tab. Returns its stage, its price line, and what stands there at first."""
-    first = FirstPrice(language, studio, _MODEL)
+    first, events = FirstPrice(language, studio, _MODEL), Events(language, studio, visitor)
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            samples, fields, notes = _add_form(language, studio.uploads, first.by_tier)
+            samples, fields, notes = _add_form(events, first.by_tier)
             video, recalled = form_fields.add_settings_upload(language, TAB)
             takes, price, generate = form_fields.add_generate(language, TAB, first.line)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = TabStage(Events(language, studio, visitor), TAB, [_MODEL.name], viewers)
+            run = TabStage(events, TAB, [_MODEL.name], viewers)
     run.wire(generate, takes, fields, read_in_thread, partial(draw_idle, language))
     run.video, run.recalled = video, recalled
     _wire_preview(language, studio, run, visitor, notes.enlarged)
@@ -75,6 +76,7 @@ def build(
         framing.reset_crop(button.click, fields, crop)
     framing.reset_crop(fields["image"].upload, fields)  # type: ignore[attr-defined]
     form_fields.drop_new_take(TAB, fields)
+    count_motion(TAB, fields["motion_on"], fields["motion_strength"])
     _wire_price(language, studio, run, visitor, price)
     return run, price, first
 
@@ -137,11 +139,12 @@ async def _draw(
 
 
 def _add_form(
-    language: Language, uploads: UploadFolder, prices: framing.Prices
+    events: Events, prices: framing.Prices
 ) -> tuple[list[gr.Button], dict[str, Component], "_Notes"]:
     """Add samples, fields and the notes below the files."""
+    language = events.language
     pictures = {key: picture.with_suffix(".webp") for key, _, picture, _ in _SAMPLES}
-    samples = form_fields.add_samples(language, uploads, pictures)
+    samples = form_fields.add_samples(language, events.studio.uploads, pictures)
     with gr.Column(elem_classes="wan-picture"):
         fields: dict[str, Component] = {"image": _add_image(language)}
         gr.HTML(show_frame(language), elem_id=element_id(TAB, "frame"), **plain_html)
@@ -157,7 +160,7 @@ def _add_form(
             max_lines=1,
         ),
     }
-    fields |= form_fields.add_prompt(language, TAB)
+    fields |= add_prompt(events, TAB)
     fields["shape"] = framing.add_shape(language, TAB, own_shape=True)
     fields |= framing.add_fit(language, TAB)
     with gr.Row(elem_classes="wan-pair"):

@@ -19,7 +19,7 @@ from wan.domain.requests import ReferenceToVideoRequest, arrange_references, gue
 from wan.domain.turns import Asker, Overtaken
 from wan.media import inputs
 from wan.service.studio import Studio
-from wan.storage.uploads import SAMPLES, UploadFolder
+from wan.storage.uploads import SAMPLES
 from wan.ui import form_fields, framing
 from wan.ui.caller import Connection, Events, asker_of, hidden
 from wan.ui.components.cast import Tile, show_cast, show_missing
@@ -30,6 +30,7 @@ from wan.ui.components.stage import show_idle
 from wan.ui.components.status import Card
 from wan.ui.first_price import FirstPrice
 from wan.ui.form_fields import element_id
+from wan.ui.prompt import add_prompt
 from wan.ui.stage import TabStage, Values
 from wan.web.capacity import Capacity
 
@@ -59,15 +60,15 @@ def build(
     language: Language, studio: Studio, visitor: Connection, viewers: Capacity
 ) -> tuple[TabStage, PriceLine, FirstPrice]:
     """Build the tab. Returns its stage, its price line, and what stands there at first."""
-    first = FirstPrice(language, studio, _MODEL)
+    first, events = FirstPrice(language, studio, _MODEL), Events(language, studio, visitor)
     models = [model.name for model in MODELS.values() if model.makes == TAB]
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            samples, fields, cast = _add_form(language, studio.uploads, first.by_tier)
+            samples, fields, cast = _add_form(events, first.by_tier)
             video, recalled = form_fields.add_settings_upload(language, TAB)
             takes, price, generate = form_fields.add_generate(language, TAB, first.line)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = TabStage(Events(language, studio, visitor), TAB, models, viewers)
+            run = TabStage(events, TAB, models, viewers)
     run.wire(generate, takes, fields, read, partial(draw_idle, language))
     run.video, run.recalled = video, recalled
     for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):
@@ -273,9 +274,10 @@ def _limit_to_model(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _add_form(
-    language: Language, uploads: UploadFolder, prices: framing.Prices
+    events: Events, prices: framing.Prices
 ) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
     """Add samples, fields and the place for the references' tiles."""
+    language, uploads = events.language, events.studio.uploads
     pictures = {key: picture for key, _, _, picture in _SAMPLES}
     samples = form_fields.add_samples(language, uploads, pictures)
     fields: dict[str, Component] = {
@@ -292,7 +294,7 @@ def _add_form(
         ),
     }
     cast = gr.HTML(_draw_no_cast(language), elem_id=element_id(TAB, "cast"), **plain_html)
-    fields |= form_fields.add_prompt(language, TAB)
+    fields |= add_prompt(events, TAB)
     gr.HTML(show_missing(language), elem_id=element_id(TAB, "missing"), **plain_html)
     fields["model"] = gr.Radio(
         _list_models(language),

@@ -58,7 +58,7 @@ from wan.web.uploads import BodyUploads
 
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
 _STYLES = (
-    *("patterns", "page", "form", "frame", "stage", "tell", "first"),
+    *("patterns", "page", "form", "prompt", "frame", "stage", "tell", "first"),
     *("library", "library_job", "reviews", "verdicts", "discussion"),
 )
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun
@@ -296,8 +296,8 @@ def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
     names = (
         *("shared", "player", "tell", "page", "private_link", "forms", "fields", "connection"),
-        *("frame", "copy", "uploads", "compare", "selection", "library", "previews"),
-        *("review", "discussion", "first"),
+        *("prompt", "mentions", "frame", "copy", "uploads", "compare", "selection", "library"),
+        *("previews", "review", "discussion", "first"),
     )
     return [read_assets("js", name) for name in names]
 
