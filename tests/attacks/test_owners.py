@@ -135,8 +135,8 @@ def test_nobody_is_another_by_the_token_that_they_send(open_house: App, record: 
 def test_nobody_gets_the_past_prompts_of_another(visitor: Visitor, victim: Victim, record: Record):
     asked = victim.visitor.event("list_past")
     hers = victim.visitor.token
-    for token in (visitor.token, hers[:-1], f"{hers}\n", "", None, hers.swapcase(), [hers], {}):
-        for carried in ({"number": "1"}, {"number": "1", "owner": hers}, {"number": "9" * 5000}):
+    for token in (visitor.token, hers[:-1], f"{hers}\n", None, [hers]):
+        for carried in ({"number": "1", "owner": hers}, {"number": "9" * 5000}):
             _, shown = visitor.call(asked, [token], event_data=carried)
             given = "smiles" in str(shown)
             record(f"owners: past prompts by {str(token)[:12]!r}", False, given)

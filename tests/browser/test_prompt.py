@@ -43,6 +43,7 @@ def test_past_prompts_are_one_key_away_and_nobody_elses(page: Page, visit: Visit
     past = page.locator("[data-past]:visible")
     box.press("ArrowUp")  # in what is written it moves the caret
     assert past.get_attribute("aria-busy") != "true"
+    page.locator("[data-ideas]:visible").click()
     say(page, "image", "")
     box.press("ArrowUp")
     expect(page.locator(LIST.format("image"))).to_be_focused()
@@ -106,8 +107,6 @@ def test_ideas_are_added_and_taken_out_again(
     expect(page.locator("[data-idea]:visible")).to_have_count(0)
     page.locator("[data-ideas]:visible").press("Enter")
     expect(page.locator("[data-idea]:visible")).to_have_count(12)
-    if locale == "en-US":
-        assert not findings(page, "light", "dark")
     say(page, "image", "A fox ")
     idea(page, camera).press("Enter")
     idea(page, light).click()
@@ -152,7 +151,7 @@ def test_the_names_of_the_references_are_offered_while_somebody_types(page: Page
     box.press_sequentially("Here ch")
     expect(names.locator("b")).to_have_text(["character1", "character2"])
     expect(names.first).to_have_attribute("aria-selected", "true")
-    found = findings(page, "light", "dark")
+    found = findings(page)
     assert not [one for one in found if "icon-button" not in one]  # those are Gradio's
     box.press("ArrowDown")
     expect(box).to_have_attribute("aria-activedescendant", "wan-mention-1")
@@ -167,10 +166,10 @@ def test_the_names_of_the_references_are_offered_while_somebody_types(page: Page
     names.last.click()
     expect(box).to_have_value("Here character2 和character1 meets character2 ")
     expect(box).to_be_focused()
-    for typed in ("ch", "@", "@3", "me@c", "a chair", "character1"):
+    for typed in ("@", "@3", "me@c", "character1"):
         box.fill("")
         box.press_sequentially(typed)
-        expect(names).to_have_count(2 if typed in ("ch", "@") else 0)
+        expect(names).to_have_count(2 if typed == "@" else 0)
         box.press("Escape")
         expect(page.locator("#wan-mentions")).to_be_hidden()
     box.fill("")
