@@ -21,7 +21,7 @@ SOURCES = [path for path in (ROOT / "wan").rglob("*.py") if "simulator" not in p
 TEMPLATES = [path for path in (ROOT / "wan").rglob("*.html") if "simulator" not in path.parts]
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in [*SOURCES, *TEMPLATES])
 BUILT = (  # beginnings of keys that are put together
-    *("title_", "region_", "about_", "library_state_", "review_is_", "page_"),
+    *("title_", "region_", "about_", "library_state_", "review_is_", "page_", "idea_"),
     *("minutes", "seconds", "prompt_", "image_placeholder"),
     *("compare_back", "compare_forward", "compare_loop"),
     *("compare_play", "compare_pause", "compare_image", "compare_video", "compare_audio"),
