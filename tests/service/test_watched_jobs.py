@@ -8,6 +8,7 @@ import pytest
 
 from tests.database.test_store import job
 from tests.patience import PATIENCE
+from wan.database.news import News
 from wan.domain.jobs import JobState
 from wan.service.changes import Changes
 from wan.service.key_presence import KeyPresence
@@ -26,7 +27,7 @@ def runner():
 def watched(queue, runner):
     lines = WaitingLines(queue, time.time)
     keys = KeyPresence(queue._database, {job().account: None}, "")
-    return WatchedJobs(queue, lines, keys, runner, Changes())
+    return WatchedJobs(queue, News(queue._database), lines, keys, runner, Changes())
 
 
 async def test_only_those_are_woken_who_watch_what_has_changed(watched, queue, runner):

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from wan.database import schema
+from wan.database.announced_changes import announce_changes
 from wan.database.journal import Journal
 from wan.database.listed import keep_listed
 from wan.database.opening import configure, engine_at, explain, file_of, lock_exclusively
@@ -89,6 +90,7 @@ class Database:
             self.seal = schema.create(connection)
             number_older(connection)
             keep_listed(connection)
+            announce_changes(connection)
         if path is not None:
             protect_database(path)
 
@@ -116,6 +118,12 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether it is SQLite's."""
         return self._engine.dialect.name == "sqlite"
+
+    @property
+    def connection_arguments(self) -> dict[str, Any]:
+        """What the driver of a PostgreSQL connects with; there may be a password in it."""
+        _, named = self._engine.dialect.create_connect_args(self._engine.url)
+        return dict(named)
 
     async def clear_log(self) -> None:
         """Write SQLite's log into the database, so that nothing that was deleted stays in it; what

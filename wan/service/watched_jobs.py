@@ -9,6 +9,7 @@ import contextlib
 import logging
 from collections.abc import Hashable, Iterator, Sequence
 
+from wan.database.news import News
 from wan.database.queue import Queue
 from wan.domain.errors import StorageUnavailable
 from wan.domain.jobs import JobState
@@ -19,7 +20,7 @@ from wan.service.waiting_lines import WaitingLines
 
 log = logging.getLogger("wan.service.watched_jobs")
 
-_RECHECK = 1.0  # seconds between two looks at rows that another process may have written
+_RECHECK = 1.0  # seconds between two looks at rows that another process may have written unheard
 _PAUSE = 0.03  # seconds between two looks, however much happens
 
 
@@ -27,9 +28,15 @@ class WatchedJobs:
     """Wakes the viewers of a job when there is something new to see of it."""
 
     def __init__(
-        self, queue: Queue, lines: WaitingLines, keys: KeyPresence, runner: Runner, changes: Changes
+        self,
+        queue: Queue,
+        news: News,
+        lines: WaitingLines,
+        keys: KeyPresence,
+        runner: Runner,
+        changes: Changes,
     ) -> None:
-        self._queue, self._lines = queue, lines
+        self._queue, self._news, self._lines = queue, news, lines
         self._keys, self._runner, self._changes = keys, runner, changes
         self._viewers: dict[str, set[Changes]] = {}
         self._seen: dict[str, Hashable] = {}
@@ -62,6 +69,18 @@ class WatchedJobs:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_RECHECK):
                     await change.wait()
+
+    async def hear(self) -> None:
+        """Have it looked at once when another process changes what is watched, until cancelled.
+        Where nothing is announced, and while nothing is heard, the look of every second is all.
+        """
+        while not self._news.is_silent:
+            with contextlib.suppress(StorageUnavailable):
+                async with contextlib.aclosing(self._news.listen()) as heard:
+                    async for job_id in heard:
+                        if job_id in self._viewers:
+                            self._changes.notify()
+            await asyncio.sleep(_RECHECK)
 
     async def _look(self) -> None:
         if not self._viewers:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from wan.database.durations import Durations
 from wan.database.engine import Database
 from wan.database.jobs import Jobs
+from wan.database.news import News
 from wan.database.queue import Queue
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
@@ -55,11 +56,13 @@ class Watching:
         self._keys, self._runner = keys, runner
         self._metrics, self._clock = metrics, clock
         self._lines = runner.lines
-        self._watched = WatchedJobs(Queue(database), self._lines, keys, runner, changes)
+        self._watched = WatchedJobs(
+            Queue(database), News(database), self._lines, keys, runner, changes
+        )
 
     async def run(self) -> None:
         """Tell viewers of changes, until cancelled."""
-        await self._watched.run()
+        await asyncio.gather(self._watched.run(), self._watched.hear())
 
     async def follow(
         self, job_id: str, *, owner: str, again: float = math.inf
