@@ -4,8 +4,9 @@ window.wanPrompt = (() => {
   const SHOWN = "wan-ideas-v1";
   const ENDS = ",.;:!?，。；：！？、…\n"; // where a phrase begins or ends
   const part = (tab, name) => document.getElementById(`wan-${tab}-${name}`);
-  const boxOf = (inside) => inside.closest(".wan-prompting").querySelector("textarea");
-  const tabOf = (inside) => boxOf(inside).closest("[id$=-prompt]").id.split("-")[1];
+  // Undefined while a tab is being put on the page.
+  const boxOf = (inside) => inside.closest(".wan-prompting")?.querySelector("textarea") ?? undefined;
+  const tabOf = (inside) => boxOf(inside)?.closest("[id$=-prompt]")?.id.split("-")[1];
 
   // Puts words in, as if somebody had typed them: Gradio hears of it, and Ctrl+Z takes them back.
   function type(box, from, to, words) {
@@ -176,12 +177,12 @@ window.wanPrompt = (() => {
     const shows = kept("localStorage", SHOWN) === "1";
     for (const tools of document.querySelectorAll(".wan-prompt-tools")) {
       const [opener, ideas] = ["[data-ideas]", ".wan-ideas"].map((one) => tools.querySelector(one));
-      if (!ideas) continue; // it is being put on the page
+      const box = boxOf(tools);
+      if (!ideas || !box) continue;
       if (ideas.hidden === shows) ideas.hidden = !shows;
       set(opener, "ariaExpanded", shows);
-      const { value } = boxOf(tools);
       for (const button of shows ? ideas.querySelectorAll("[data-idea]") : [])
-        set(button, "ariaPressed", Boolean(find(value, button.dataset.idea)));
+        set(button, "ariaPressed", Boolean(find(box.value, button.dataset.idea)));
     }
   }
 
