@@ -4,8 +4,8 @@ window.wanPrompt = (() => {
   const SHOWN = "wan-ideas-v1";
   const ENDS = ",.;:!?，。；：！？、…\n"; // where a phrase begins or ends
   const part = (tab, name) => document.getElementById(`wan-${tab}-${name}`);
-  // Undefined while a tab is being put on the page.
-  const boxOf = (inside) => inside.closest(".wan-prompting")?.querySelector("textarea") ?? undefined;
+  // Null while a tab is being put on the page.
+  const boxOf = (inside) => inside.closest(".wan-prompting")?.querySelector("textarea");
   const tabOf = (inside) => boxOf(inside)?.closest("[id$=-prompt]")?.id.split("-")[1];
 
   // Puts words in, as if somebody had typed them: Gradio hears of it, and Ctrl+Z takes them back.
@@ -135,7 +135,8 @@ window.wanPrompt = (() => {
   // Ideas. A phrase that stands in the prompt by itself, and not within a sentence.
   function find(text, idea) {
     const sought = idea.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-    const found = new RegExp(`(?:^|[${ENDS}])\\s*(${sought})(?=\\s*(?:[${ENDS}]|$))`, "iu").exec(text);
+    const phrase = `(?:^|[${ENDS}])\\s*(${sought})(?=\\s*(?:[${ENDS}]|$))`;
+    const found = new RegExp(phrase, "iu").exec(text);
     const end = found && found.index + found[0].length;
     return found && { from: end - found[1].length, to: end };
   }
