@@ -53,7 +53,8 @@ window.wanMentions = (() => {
 
   function offer(box) {
     const { value, selectionStart: at, selectionEnd: end } = box;
-    const begun = at === end && !/^[a-z\d]/i.test(value.slice(at)) && BEGUN.exec(value.slice(0, at));
+    const ends = at === end && !/^[a-z\d]/i.test(value.slice(at));
+    const begun = ends && BEGUN.exec(value.slice(0, at));
     const found = begun ? matching(begun[0]) : [];
     if (!begun || begun.index !== refused) refused = -1;
     if (!found.length || begun.index === refused) return close();

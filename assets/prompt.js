@@ -4,8 +4,9 @@ window.wanPrompt = (() => {
   const SHOWN = "wan-ideas-v1";
   const ENDS = ",.;:!?，。；：！？、…\n"; // where a phrase begins or ends
   const part = (tab, name) => document.getElementById(`wan-${tab}-${name}`);
-  const boxOf = (inside) => inside.closest(".wan-prompting").querySelector("textarea");
-  const tabOf = (inside) => boxOf(inside).closest("[id$=-prompt]").id.split("-")[1];
+  // Null while a tab is being put on the page.
+  const boxOf = (inside) => inside.closest(".wan-prompting")?.querySelector("textarea");
+  const tabOf = (inside) => boxOf(inside)?.closest("[id$=-prompt]")?.id.split("-")[1];
 
   // Puts words in, as if somebody had typed them: Gradio hears of it, and Ctrl+Z takes them back.
   function type(box, from, to, words) {
@@ -134,7 +135,8 @@ window.wanPrompt = (() => {
   // Ideas. A phrase that stands in the prompt by itself, and not within a sentence.
   function find(text, idea) {
     const sought = idea.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-    const found = new RegExp(`(?:^|[${ENDS}])\\s*(${sought})(?=\\s*(?:[${ENDS}]|$))`, "iu").exec(text);
+    const phrase = `(?:^|[${ENDS}])\\s*(${sought})(?=\\s*(?:[${ENDS}]|$))`;
+    const found = new RegExp(phrase, "iu").exec(text);
     const end = found && found.index + found[0].length;
     return found && { from: end - found[1].length, to: end };
   }
@@ -176,12 +178,12 @@ window.wanPrompt = (() => {
     const shows = kept("localStorage", SHOWN) === "1";
     for (const tools of document.querySelectorAll(".wan-prompt-tools")) {
       const [opener, ideas] = ["[data-ideas]", ".wan-ideas"].map((one) => tools.querySelector(one));
-      if (!ideas) continue; // it is being put on the page
+      const box = boxOf(tools);
+      if (!ideas || !box) continue;
       if (ideas.hidden === shows) ideas.hidden = !shows;
       set(opener, "ariaExpanded", shows);
-      const { value } = boxOf(tools);
       for (const button of shows ? ideas.querySelectorAll("[data-idea]") : [])
-        set(button, "ariaPressed", Boolean(find(value, button.dataset.idea)));
+        set(button, "ariaPressed", Boolean(find(box.value, button.dataset.idea)));
     }
   }
 
