@@ -59,6 +59,7 @@ EVENTS = [
         "show",
     ),
     *("quote", "quote_1", "draw", "check_sound", "_limit_to_model", "greet", "fill", "ask", "drop"),
+    "list_past",
     *("image_to_video", "reference_to_video", "job", "cancel"),
     *("list_jobs", "list_jobs_1", "open", "use", "frame", "watch_1", "again", "delete", "bundle"),
     *("compare", "join", "reuse", "choose_all", "pack", "delete_chosen"),

@@ -335,7 +335,7 @@ def test_the_keyboard_alone_goes_from_the_top_of_the_page_to_a_video(page: Page,
     while "wan-image-generate" not in stops:
         page.keyboard.press("Tab")
         stops.append(page.evaluate("document.activeElement.id || document.activeElement.outerHTML"))
-        assert len(stops) <= 12, stops
+        assert len(stops) <= 15, stops  # three of them help: past prompts, ideas, the price
     page.locator("#wan-image-prompt textarea").press("Control+Enter")
     expect(page.locator("#wan-image-view .wan-card")).to_be_focused()
     reach(page, "image", "SUCCEEDED")

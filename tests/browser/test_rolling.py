@@ -20,11 +20,10 @@ from tests.pictures import picture
 from tests.postgres import Postgres
 
 STOPPING = (503, {"status": "stopping"})
-TAKEN_OVER = 5  # seconds on a busy machine; a lease in hand would last for 20
-ASKED_FOR_KEY = 15  # seconds on a busy machine; from a lease or a poll it would be up to a minute
+TAKEN_OVER = 19  # seconds at most, however busy the machine; a lease in hand would last for 20
+ASKED_FOR_KEY = 55  # seconds at most; from a lease or a poll it would be a minute
 TOKEN = "the-token-of-somebody-who-asks-by-programs"
 KEY = "sk-visitor-1a2b3c4d5e6f"
-AT_ONCE = 1  # seconds
 GONE = 60  # seconds
 _ASKING = ThreadPoolExecutor()
 
@@ -101,10 +100,10 @@ def readiness(app: App) -> tuple[int, dict]:
 
 
 def leave(replicas: Fleet, name: str) -> App:
-    """Tells one to end, which says so at once."""
+    """Tells one to end, which says so while it still answers."""
     leaving = replicas.running.pop(name)
     leaving.process.terminate()
-    until(lambda: readiness(leaving) == STOPPING, AT_ONCE)
+    until(lambda: readiness(leaving) == STOPPING)
     return leaving
 
 
@@ -256,11 +255,10 @@ def test_the_answer_to_a_paid_request_is_waited_for(alone: Fleet):
         until(lambda: alone.service.stats()["created"] > before)
         assert alone.newest("state") == "SUBMITTING"
         leaving = leave(alone, here)
-    alone.start(other(here))
-    leaving.process.terminate()  # in a hurry: nor does a second signal cut this short
-    assert alone.newest("state") == "SUBMITTING"
+        leaving.process.terminate()  # in a hurry: nor does a second signal cut this short
     assert leaving.process.wait(GONE) == 0
     assert alone.newest("task_id")
+    alone.start(other(here))
     alone.until_newest("SUCCEEDED")
     assert alone.service.stats()["created"] == before + 1
     assert answer.exception(PATIENCE)  # whoever was in a hurry does not wait for videos
