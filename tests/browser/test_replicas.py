@@ -135,9 +135,19 @@ class Killer:
             self._started.result()
 
 
+def open_review(page: Page, url: str) -> None:
+    """Opens the page anew, and the only review."""
+    opened(page, url)
+    page.get_by_role("tab", name="Review").click()
+    page.locator("#wan-review-view [data-event=show]").click()
+
+
 def test_from_a_brief_to_a_verdict_though_the_replica_dies_after_every_step(
     installation: Fleet, visit: Visits, tmp_path: Path
 ):
+    """What goes on at the service goes on on the page; what somebody presses in the very moment may
+    be lost, so that they open the page anew.
+    """
     before = installation.service.stats()["created"]
     owner, *reviewers = (visit.blank(installation.url) for _ in range(3))
     opened(owner, installation.url)
@@ -149,15 +159,19 @@ def test_from_a_brief_to_a_verdict_though_the_replica_dies_after_every_step(
             killer.kill(owner)
         takes = walk.await_takes(owner, tmp_path)
         killer.kill(owner)
+        opened(owner, installation.url)
         walk.compared(owner, tmp_path)
         killer.kill(owner)
-        link = walk.review_of(owner, takes, tmp_path)
+        opened(owner, installation.url)
+        link = walk.review_of(owner, takes, tmp_path, "#wan-image-view [data-choose=review]")
         for reviewer, name in zip(reviewers, ("Mei", "Ann"), strict=True):
             killer.kill(owner)
             walk.said(reviewer, link, name, "yes")
+        open_review(owner, installation.url)
         tally = owner.locator("[data-part=tally-1] .rv-counts b")
         expect(tally).to_have_text(["2", "0", "0"], timeout=PATIENCE * 1000)
         killer.kill(owner)
+        open_review(owner, installation.url)
         walk.copied(owner, reviewers[0], tmp_path, ["2", "0", "0"])
         killer.wait()
     assert installation.service.stats()["created"] == before + 4

@@ -78,9 +78,11 @@ def compared(page: Page, folder: Path) -> None:
     page.locator("#wan-library [data-event=close]").first.click()
 
 
-def review_of(page: Page, takes: int, folder: Path) -> str:
-    """Makes a review of what is chosen. Gives its link."""
-    page.locator(".wan-chosen [data-event=review]").click()
+def review_of(
+    page: Page, takes: int, folder: Path, button: str = ".wan-chosen [data-event=review]"
+) -> str:
+    """Makes a review of what is chosen. Gives its link. button: which one leads there."""
+    page.locator(button).click()
     expect(page.locator("#wan-review-chosen img")).to_have_count(takes)
     page.locator("#wan-review-title :is(input, textarea)").fill("Which one opens the film?")
     page.locator("#wan-review-create").click()

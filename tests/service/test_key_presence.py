@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.postgres import Postgres
 from tests.service.test_studio import OWNER, finished, image
 from wan.database import key_holders
@@ -19,8 +20,6 @@ from wan.environment.settings import load_settings
 from wan.service.studio import Studio
 
 pytestmark = pytest.mark.anyio
-
-SOON = 30  # seconds on a busy machine, for what takes some three
 
 
 @pytest.fixture
@@ -59,18 +58,18 @@ async def test_a_job_waits_for_its_key_only_when_nobody_has_it(database: Databas
     async with Studio(load_settings()) as other:
 
         async def until(message: str) -> None:
-            async with asyncio.timeout(SOON):
+            async with asyncio.timeout(PATIENCE):
                 async for event in other.watching.follow(job.id, owner=OWNER):
                     if event.message.key == message:
                         return
 
         with simulator.holding("RUNNING"):
             async with Studio(load_settings()) as studio:
-                permission = studio.access.policy.authorize(key=key)
+                permission = await studio.access.policy.authorize(key=key)
                 job = await studio.submission.submit(image(), owner=OWNER, permission=permission)
                 await until("running")
                 await studio.hand_over()
                 await until("waits_for_key_until")
-        permission = other.access.policy.authorize(key=key)
+        permission = await other.access.policy.authorize(key=key)
         assert (await other.access.check(permission, owner=OWNER)).key == "check_good"
         assert (await finished(other, job)).state is JobState.SUCCEEDED
