@@ -75,11 +75,15 @@ class WatchedJobs:
         Where nothing is announced, and while nothing is heard, the look of every second is all.
         """
         while not self._news.is_silent:
-            with contextlib.suppress(StorageUnavailable):
+            try:
                 async with contextlib.aclosing(self._news.listen()) as heard:
                     async for job_id in heard:
                         if job_id in self._viewers:
                             self._changes.notify()
+            except StorageUnavailable:
+                pass  # nor does anything else work now, which says so
+            except Exception:
+                log.exception("what others change could not be listened to; trying again")
             await asyncio.sleep(_RECHECK)
 
     async def _look(self) -> None:
