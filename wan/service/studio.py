@@ -237,20 +237,7 @@ class Studio:
         settings, clock, changes = self.settings, self._clock, Changes()
         policy, keys = AccessPolicy(settings, connection, counts=self.counts), KeyRing(connection)
         present = KeyPresence(stores.database, keys, connection.account)
-        runner = Runner(
-            database=stores.database,
-            storage=stores.storage,
-            gateway=gateway,
-            connections=keys,
-            evidence=stores.evidence,
-            poll_seconds=settings.poll_seconds,
-            uncertain_seconds=settings.uncertain_seconds,
-            changed=changes.notify,
-            clock=clock,
-            unsent=self._sendable,
-            metrics=self.metrics,
-            announced=settings.event_secret is not None,
-        )
+        runner = self._make_runner(stores, gateway, keys, changes)
         access = Access(
             database=stores.database,
             connection=connection,
@@ -294,6 +281,24 @@ class Studio:
             watching=Watching(
                 stores.database, library, present, runner, changes, self.metrics, clock
             ),
+        )
+
+    def _make_runner(
+        self, stores: Stores, gateway: Gateway, keys: KeyRing, changes: Changes
+    ) -> Runner:
+        return Runner(
+            database=stores.database,
+            storage=stores.storage,
+            gateway=gateway,
+            connections=keys,
+            evidence=stores.evidence,
+            poll_seconds=self.settings.poll_seconds,
+            uncertain_seconds=self.settings.uncertain_seconds,
+            changed=changes.notify,
+            clock=self._clock,
+            unsent=self._sendable,
+            metrics=self.metrics,
+            announced=self.settings.event_secret is not None,
         )
 
     async def _release_unsent(self, queue: Queue) -> None:
