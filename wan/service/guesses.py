@@ -105,9 +105,9 @@ class Guesses:
         if right := counts.get(("right", address)):
             guesses._right[address] = right[0]
         for network, rate, member in _levels(address):
-            turns = guesses._known(network, rate)
+            turns = guesses._turns_of(network, rate)
             turns.due = counts.get(("turns", network), (-math.inf, 0))[0]
-            if given := counts.get(_given(network, member)):
+            if given := counts.get(_moment_key(network, member)):
                 turns.given[member] = given[0]
         return guesses
 
@@ -119,11 +119,11 @@ class Guesses:
         if address in self._right:
             counts["right", address] = self._right[address], 0
         for network, rate, member in _levels(address):
-            turns = self._known(network, rate)
+            turns = self._turns_of(network, rate)
             if turns.due > -math.inf:
                 counts["turns", network] = turns.due, 0
             if member in turns.given:
-                counts[_given(network, member)] = turns.given[member], 0
+                counts[_moment_key(network, member)] = turns.given[member], 0
         return counts
 
     def attempt(self, address: str, now: float, *, right: bool) -> float:
@@ -173,9 +173,11 @@ class Guesses:
 
     def _turns(self, address: str) -> list[tuple[_Turns, str]]:
         """Return what a try from an address counts for, the nearest first, and as whom."""
-        return [(self._known(network, rate), member) for network, rate, member in _levels(address)]
+        return [
+            (self._turns_of(network, rate), member) for network, rate, member in _levels(address)
+        ]
 
-    def _known(self, network: str, rate: _Rate) -> _Turns:
+    def _turns_of(self, network: str, rate: _Rate) -> _Turns:
         if network == _EVERYBODY:
             return self._all
         known = self._networks.get(network) or _Turns(rate)
@@ -187,11 +189,11 @@ def keys_of(address: str) -> Collection[Key]:
     """Return the counts that a try from an address may read and change."""
     keys = [("wrong", address), ("right", address)]
     for network, _, member in _levels(address):
-        keys += [("turns", network), _given(network, member)]
+        keys += [("turns", network), _moment_key(network, member)]
     return keys
 
 
-def _given(network: str, member: str) -> Key:
+def _moment_key(network: str, member: str) -> Key:
     """Return under what the moment is that was given to a member of a network."""
     return "given", f"{network} {member}"
 
