@@ -18,6 +18,7 @@
 
   function start({ sample: how, tab }, button) {
     button.disabled = true;
+    setTimeout(() => (button.disabled = false), PATIENCE); // it can be tried again
     take(tab, () => {
       button.disabled = false;
       if (how === "run") document.getElementById(`wan-${tab}-generate`).click();
